@@ -1,0 +1,62 @@
+"""Checks at the border: every refusal says what was given, what is allowed, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+
+def choice(name: str, value: str, allowed: Iterable[str]) -> str:
+    """Return ``value`` if it is one of ``allowed``; otherwise raise ``ValueError`` naming the nearest one.
+
+    >>> choice("law", "edm", ["edm", "flow"])
+    'edm'
+    """
+    options = list(allowed)
+    if value in options:
+        return value
+    near = difflib.get_close_matches(str(value), options, n=1, cutoff=0.3)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"unknown {name} {value!r}; choose from {', '.join(options)}{hint}")
+
+
+def positive(name: str, value: Any, remedy: str = "") -> None:
+    """Raise ``ValueError`` unless every entry of ``value`` (scalar or array) is finite and > 0."""
+    _bounded(name, value, "> 0", lambda v: v > 0, remedy)
+
+
+def non_negative(name: str, value: Any, remedy: str = "") -> None:
+    """Raise ``ValueError`` unless every entry of ``value`` (scalar or array) is finite and >= 0."""
+    _bounded(name, value, ">= 0", lambda v: v >= 0, remedy)
+
+
+def at_least(name: str, value: int, least: int, remedy: str = "") -> None:
+    """Raise ``ValueError`` unless the number ``value`` is at least ``least``."""
+    if not value >= least:
+        raise ValueError(_sentence(f"{name} must be at least {least}, got {value}", remedy))
+
+
+def finite(name: str, array: Any, remedy: str = "") -> None:
+    """Raise ``ValueError`` with the first offending index if ``array`` holds a NaN or an infinity."""
+    values = np.asarray(array)
+    bad = ~np.isfinite(values)
+    if bad.any():
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        where = f" at index {first}" if first else ""
+        found = f"{name} holds {int(bad.sum())} non-finite value(s), the first ({values[first]}){where}"
+        raise ValueError(_sentence(found, remedy))
+
+
+def _bounded(name: str, value: Any, bound: str, holds: Any, remedy: str) -> None:
+    values = np.asarray(value, dtype=float)
+    bad = ~(np.isfinite(values) & holds(values))
+    if bad.any():
+        first = float(values[bad][0]) if values.ndim else float(values)
+        raise ValueError(_sentence(f"{name} must be finite and {bound}, got {first:g}", remedy))
+
+
+def _sentence(found: str, remedy: str) -> str:
+    return f"{found}; {remedy}" if remedy else found
