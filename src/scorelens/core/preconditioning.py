@@ -1,7 +1,7 @@
 """Preconditioning scalings: what multiplies the input, the network and the skip of a denoiser, per mode.
 
 ``D(x) = mean + skip * (x - mean) + output * F(input * (x - mean))``, each scaling a function of the variance
-that the preconditioner assumes along a mode. The functions use arithmetic only, so they take NumPy arrays (theory) and
+that the preconditioner assumes along a mode. Arithmetic only, so that they take NumPy arrays (theory) and
 torch tensors (networks) alike, broadcasting ``variance`` against ``sigma``.
 """
 
