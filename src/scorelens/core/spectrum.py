@@ -1,0 +1,168 @@
+"""The second-order structure of a data set: mean, eigenvalues and eigenvectors of its covariance."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import zlib
+from dataclasses import dataclass, field, replace
+from typing import Any, final
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from scorelens.core import atomic, checks
+
+FORMAT = "scorelens.spectrum.1"
+_ARRAYS = ("mean", "eigenvalues", "eigenvectors", "eigenvalue_error")
+_REMEDY = "delete it and make it again from the data"
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """Mean and leading eigenpairs of the covariance of ``n_samples`` events of dimension ``d``.
+
+    The covariance is normalised by ``n_samples`` (maximum likelihood, not ``n_samples - 1``).
+
+    - ``mean``: shape ``(d,)``; all arrays are C-contiguous float64.
+    - ``eigenvalues``: shape ``(k,)``, descending, >= 0, in squared data units; mode 0 is the largest.
+    - ``eigenvectors``: shape ``(d, k)``, one orthonormal column per mode.
+    - ``total_variance``: trace of the covariance, all ``d`` directions.
+    - ``event_shape``: shape of one event; its product is ``d``.
+    - ``method``: how it was computed (a fact for the reader).
+    - ``eigenvalue_error``: shape ``(k,)``, bound on the numerical error of each eigenvalue; 0 where exact
+      to rounding (the default). Sampling error is not in it.
+
+    Raises ``ValueError`` if shapes disagree, a value is not finite, or eigenvalues ascend or are negative.
+
+    >>> spectrum = Spectrum(np.zeros(2), np.array([4.0, 1.0]), np.eye(2), 10, 5.0, (2,))
+    >>> spectrum.project(np.array([[3.0, -1.0]]))
+    array([[ 3., -1.]])
+    """
+
+    mean: np.ndarray = field(repr=False)
+    eigenvalues: np.ndarray = field(repr=False)
+    eigenvectors: np.ndarray = field(repr=False)
+    n_samples: int
+    total_variance: float
+    event_shape: tuple[int, ...]
+    method: str = "covariance"
+    eigenvalue_error: np.ndarray = field(default_factory=lambda: np.zeros(0), repr=False)
+
+    def __post_init__(self) -> None:
+        if np.size(self.eigenvalue_error) == 0:
+            object.__setattr__(self, "eigenvalue_error", np.zeros(np.shape(self.eigenvalues)))
+        for name in _ARRAYS:
+            array = np.ascontiguousarray(getattr(self, name), dtype=np.float64)
+            checks.finite(name, array)
+            object.__setattr__(self, name, array)
+        object.__setattr__(self, "event_shape", tuple(int(n) for n in self.event_shape))
+        self._check_shapes()
+        self._check_values()
+
+    def _check_shapes(self) -> None:
+        d, k = math.prod(self.event_shape), np.size(self.eigenvalues)
+        expected = {"mean": (d,), "eigenvalues": (k,), "eigenvectors": (d, k), "eigenvalue_error": (k,)}
+        for name, shape in expected.items():
+            found = getattr(self, name).shape
+            if found != shape:
+                raise ValueError(f"{name} must have shape {shape} for events {self.event_shape}, got {found}")
+        if not 1 <= k <= d:
+            raise ValueError(f"a spectrum of events of dimension {d} has 1 to {d} modes, got {k}")
+
+    def _check_values(self) -> None:
+        checks.at_least("n_samples", self.n_samples, 2, "one sample has no covariance")
+        checks.non_negative("total_variance", self.total_variance)
+        checks.non_negative("eigenvalues", self.eigenvalues)
+        checks.non_negative("eigenvalue_error", self.eigenvalue_error)
+        ascents = np.flatnonzero(np.diff(self.eigenvalues) > 0)
+        if ascents.size:
+            raise ValueError(f"eigenvalues must descend, got an ascent after mode {ascents[0]}; sort them")
+
+    @property
+    def dim(self) -> int:
+        """Dimension ``d`` of one event."""
+        return self.mean.shape[0]
+
+    @property
+    def n_modes(self) -> int:
+        """Number ``k`` of modes kept."""
+        return self.eigenvalues.shape[0]
+
+    @property
+    def residual_variance(self) -> float:
+        """Mean variance per direction outside the kept modes; 0.0 if all ``d`` are kept."""
+        if self.n_modes == self.dim:
+            return 0.0
+        outside = self.total_variance - float(self.eigenvalues.sum())
+        return max(outside, 0.0) / (self.dim - self.n_modes)
+
+    def project(self, x: Any) -> np.ndarray:
+        """Coordinates of ``x`` along the modes, mean removed: ``(n, *event)`` or ``(n, d)`` to ``(n, k)``.
+
+        Raises ``ValueError`` if ``x`` has another shape.
+        """
+        values = np.asarray(x)
+        if values.ndim < 2 or values.shape[1:] not in (self.event_shape, (self.dim,)):
+            raise ValueError(
+                f"x must have shape (n, *{self.event_shape}) or (n, {self.dim}), got {values.shape}"
+            )
+        flat = values.reshape(len(values), self.dim).astype(np.float64, copy=False)
+        return (flat - self.mean) @ self.eigenvectors
+
+    def truncated(self, n_modes: int) -> Spectrum:
+        """The same spectrum with the leading ``n_modes`` modes only (total variance unchanged)."""
+        if not 1 <= n_modes <= self.n_modes:
+            raise ValueError(f"n_modes must be between 1 and {self.n_modes}, got {n_modes}")
+        kept = {name: getattr(self, name)[..., :n_modes] for name in _ARRAYS[1:]}
+        return replace(self, **kept)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one safetensors file, whole or not at all. Raises ``OSError`` naming the file."""
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        facts = {
+            "n_samples": int(self.n_samples),
+            "total_variance": float(self.total_variance),
+            "event_shape": list(self.event_shape),
+            "method": self.method,
+            "checksum": _checksum(arrays),
+        }
+        atomic.write_bytes(path, save(arrays, metadata={"format": FORMAT, "facts": json.dumps(facts)}))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Spectrum:
+        """Read what `save` wrote.
+
+        Raises ``FileNotFoundError`` if there is no file, ``ValueError`` naming the file and the remedy if it
+        is truncated, corrupt or not a spectrum.
+        """
+        if not os.path.exists(path):
+            raise FileNotFoundError(f"no spectrum file {os.fspath(path)!r}; make it from the data first")
+        try:
+            return _read(path)
+        except (SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{os.fspath(path)!r} is not a whole spectrum file ({error}); {_REMEDY}"
+            ) from error
+
+
+def _read(path: str | os.PathLike[str]) -> Spectrum:
+    with safe_open(path, framework="numpy") as file:
+        metadata = file.metadata() or {}
+        if metadata.get("format") != FORMAT:
+            raise ValueError(f"format is {metadata.get('format')!r}, expected {FORMAT!r}")
+        arrays = {name: file.get_tensor(name) for name in _ARRAYS}
+    facts = json.loads(metadata["facts"])
+    if facts.pop("checksum") != _checksum(arrays):
+        raise ValueError("the numbers do not match their checksum")
+    return Spectrum(**arrays, **facts)
+
+
+def _checksum(arrays: dict[str, np.ndarray]) -> int:
+    total = 0
+    for name in _ARRAYS:
+        total = zlib.crc32(arrays[name].data, total)
+    return total
