@@ -1,1 +1,1 @@
-
+"""The command line: parse, call a study, say where the result lies."""

@@ -1,0 +1,34 @@
+"""Entry point: runs the application and turns errors into one clear line."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+
+def main() -> None:
+    """Run the command line; bad input exits 2 with one line, ``--debug`` anywhere shows the traceback."""
+    debug = "--debug" in sys.argv
+    arguments = [a for a in sys.argv[1:] if a != "--debug"]
+    from scorelens.cli.app import app
+
+    try:
+        app(args=arguments, prog_name="scorelens")
+    except KeyboardInterrupt:
+        _fail("stopped; the same command with --resume continues", 130, debug)
+    except (ValueError, TypeError, OSError) as error:
+        _fail(_one_line(error), 2, debug)
+    except ArithmeticError as error:
+        _fail(_one_line(error), 1, debug)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _fail(message: str, status: int, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    sys.stderr.write(f"scorelens: {message}{os.linesep}")
+    sys.exit(status)

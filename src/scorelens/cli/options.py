@@ -1,0 +1,91 @@
+"""Options that several commands share, in groups; a command accepts groups and passes on what was given."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="digits, gaussian:dim=256,spectrum=powerlaw, moons, a .npy/.npz/.parquet file, a folder of images...",
+    ),
+]
+
+OUTPUT = {
+    "out": Annotated[
+        Path | None, typer.Option(help="Folder to write. Default: runs/NAME, numbered if taken.")
+    ],
+    "seed": Annotated[int | None, typer.Option(help="Seed of everything random. Default: 0.")],
+}
+
+SPECTRUM = {
+    "samples": Annotated[int | None, typer.Option(help="Use only this many samples of the data.")],
+    "modes": Annotated[
+        int | None, typer.Option(help="Follow only the leading modes. Default: all up to 1024 dimensions.")
+    ],
+}
+
+SAMPLER = {
+    "sampler_points": Annotated[int | None, typer.Option(help="Noise levels of the sampler. Default: 40.")],
+    "sigma_min": Annotated[
+        float | None, typer.Option(help="The sampler's last noise level. Default: 0.002.")
+    ],
+    "sigma_max": Annotated[float | None, typer.Option(help="The sampler's first noise level. Default: 80.")],
+}
+
+OBJECTIVE = {
+    "preconditioning": Annotated[
+        str | None, typer.Option(help="edm, spectral or spectral-skip. Default: edm.")
+    ],
+    "sigma_data": Annotated[float | None, typer.Option(help="EDM's sigma_data. Default: measured.")],
+    "loss": Annotated[str | None, typer.Option(help="pixel (EDM's weight) or target. Default: pixel.")],
+    "p_mean": Annotated[float | None, typer.Option(help="Mean of log sigma in training. Default: -1.2.")],
+    "p_std": Annotated[float | None, typer.Option(help="Its standard deviation. Default: 1.2.")],
+}
+
+TRAINING = {
+    "steps": Annotated[int | None, typer.Option(help="Optimizer steps. Default: 3000.")],
+    "batch_size": Annotated[int | None, typer.Option(help="Samples per step. Default: 128.")],
+    "learning_rate": Annotated[float | None, typer.Option(help="Adam's learning rate. Default: 0.001.")],
+    "ema_decay": Annotated[float | None, typer.Option(help="Average the weights so. Default: off.")],
+    "width": Annotated[int | None, typer.Option(help="Width of the MLP-UNet. Default: 256.")],
+    "depth": Annotated[int | None, typer.Option(help="Depth of the MLP-UNet. Default: 3.")],
+    "measurements": Annotated[int | None, typer.Option(help="How many times to measure. Default: 24.")],
+    "resume": Annotated[
+        bool | None, typer.Option("--resume", help="Continue an interrupted run where it stopped.")
+    ],
+    "quiet": Annotated[bool | None, typer.Option("--quiet", "-q", help="No progress bars.")],
+}
+
+
+def accepts(*groups: dict[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of ``groups``; it receives those that were given as keyword arguments."""
+    shared = {name: annotation for group in groups for name, annotation in group.items()}
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def with_given_options(**arguments: Any) -> None:
+            command(**{k: v for k, v in arguments.items() if k not in shared or v is not None})
+
+        own = [
+            p
+            for p in inspect.signature(command, eval_str=True).parameters.values()
+            if p.kind is not p.VAR_KEYWORD
+        ]
+        added = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+            for name, annotation in shared.items()
+        ]
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + added
+        with_given_options.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
+        with_given_options.__annotations__ = {p.name: p.annotation for p in parameters}
+        return with_given_options
+
+    return decorate

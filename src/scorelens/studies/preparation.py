@@ -1,0 +1,40 @@
+"""What every study does first: load the data, set some aside, and find the spectrum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scorelens import data as sources
+from scorelens.core.spectrum import Spectrum
+from scorelens.core.spectrum_fit import fit_spectrum
+from scorelens.data import Data
+from scorelens.results.config import DataConfig
+
+#: Above this dimension only the leading modes are followed unless the configuration says how many.
+ALL_MODES_UP_TO = 1024
+LEADING_MODES = 256
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Training data, held-out data, and the spectrum of the training data."""
+
+    train: Data
+    held_out: Data
+    spectrum: Spectrum
+
+
+def prepare(config: DataConfig, seed: int) -> Prepared:
+    """Load, split (reproducibly by ``seed``) and fit the spectrum; bad data is refused here, before any work."""
+    whole = sources.load(config.spec, n_samples=config.n_samples, seed=seed)
+    train, held_out = whole.split(config.held_out, seed)
+    spectrum = fit_spectrum(train.blocks, train.event_shape, n_modes=_n_modes(config, train))
+    return Prepared(train, held_out, spectrum)
+
+
+def _n_modes(config: DataConfig, train: Data) -> int | None:
+    if config.n_modes is None:
+        return None if train.dim <= ALL_MODES_UP_TO else LEADING_MODES
+    if config.n_modes > train.dim:
+        raise ValueError(f"modes: got {config.n_modes}, but the data have only {train.dim} dimensions")
+    return config.n_modes
