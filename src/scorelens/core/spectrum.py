@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import zlib
 from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
-from scorelens.core import atomic, checks
+from scorelens.core import array_file, checks
 
-FORMAT = "scorelens.spectrum.1"
+_KIND = "spectrum"
 _ARRAYS = ("mean", "eigenvalues", "eigenvectors", "eigenvalue_error")
-_REMEDY = "delete it and make it again from the data"
 
 
 @final
@@ -128,9 +123,8 @@ class Spectrum:
             "total_variance": float(self.total_variance),
             "event_shape": list(self.event_shape),
             "method": self.method,
-            "checksum": _checksum(arrays),
         }
-        atomic.write_bytes(path, save(arrays, metadata={"format": FORMAT, "facts": json.dumps(facts)}))
+        array_file.write(path, _KIND, arrays, facts)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Spectrum:
@@ -139,30 +133,8 @@ class Spectrum:
         Raises ``FileNotFoundError`` if there is no file, ``ValueError`` naming the file and the remedy if it
         is truncated, corrupt or not a spectrum.
         """
-        if not os.path.exists(path):
-            raise FileNotFoundError(f"no spectrum file {os.fspath(path)!r}; make it from the data first")
+        arrays, facts = array_file.read(path, _KIND)
         try:
-            return _read(path)
-        except (SafetensorError, ValueError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"{os.fspath(path)!r} is not a whole spectrum file ({error}); {_REMEDY}"
-            ) from error
-
-
-def _read(path: str | os.PathLike[str]) -> Spectrum:
-    with safe_open(path, framework="numpy") as file:
-        metadata = file.metadata() or {}
-        if metadata.get("format") != FORMAT:
-            raise ValueError(f"format is {metadata.get('format')!r}, expected {FORMAT!r}")
-        arrays = {name: file.get_tensor(name) for name in _ARRAYS}
-    facts = json.loads(metadata["facts"])
-    if facts.pop("checksum") != _checksum(arrays):
-        raise ValueError("the numbers do not match their checksum")
-    return Spectrum(**arrays, **facts)
-
-
-def _checksum(arrays: dict[str, np.ndarray]) -> int:
-    total = 0
-    for name in _ARRAYS:
-        total = zlib.crc32(arrays[name].data, total)
-    return total
+            return cls(**arrays, **facts)
+        except (TypeError, ValueError) as error:
+            raise array_file.damaged(path, _KIND, error) from error
