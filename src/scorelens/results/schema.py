@@ -1,0 +1,71 @@
+"""The schema of labelled results: which dimensions exist and what every variable must say about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import xarray as xr
+
+DIMENSIONS: dict[str, tuple[str, str]] = {
+    "mode": ("eigenmode of the data, 0 has the largest variance", "1"),
+    "step": ("optimizer step", "1"),
+    "flow_time": ("learning rate x training time", "1"),
+    "sigma": ("noise standard deviation", "data units"),
+    "sample": ("sample", "1"),
+    "frequency": ("spatial frequency", "cycles per pixel"),
+    "patch_mode": ("eigenmode of the patches, 0 has the largest variance", "1"),
+    "seed": ("random seed", "1"),
+    "channel": ("channel", "1"),
+    "height": ("row", "pixel"),
+    "width": ("column", "pixel"),
+    "feature": ("coordinate of a sample", "1"),
+}
+"""Allowed dimensions: name -> (long_name, units) of its coordinate."""
+
+
+def check(dataset: xr.Dataset, *, theory: Iterable[str] = ()) -> None:
+    """Raise ``ValueError`` unless ``dataset`` follows the schema.
+
+    Dimensions are among `DIMENSIONS`; every variable has the attributes ``long_name`` and ``units``
+    (coordinates of a dimension get them from `labelled`); variables named in ``theory``, and all that depend
+    on ``flow_time``, also name their ``equation``.
+
+    >>> check(xr.Dataset({"gain": ("mode", [1.0], {"long_name": "gain"})}))
+    Traceback (most recent call last):
+    ValueError: variable 'gain' lacks the attribute 'units'; set dataset['gain'].attrs['units']
+    """
+    theory = set(theory)
+    for name, variable in dataset.variables.items():
+        _check_dimensions(str(name), variable)
+        if name in DIMENSIONS:
+            continue
+        is_theory = name in theory or "flow_time" in variable.dims
+        for attribute in ("long_name", "units", *(("equation",) if is_theory else ())):
+            if not variable.attrs.get(attribute):
+                raise ValueError(
+                    f"variable {str(name)!r} lacks the attribute {attribute!r}; "
+                    f"set dataset[{str(name)!r}].attrs[{attribute!r}]"
+                )
+
+
+def labelled(dataset: xr.Dataset) -> xr.Dataset:
+    """``dataset`` with ``long_name`` and ``units`` on every coordinate of a dimension that lacks them.
+
+    >>> labelled(xr.Dataset(coords={"sigma": [0.1, 1.0]})).sigma.attrs["units"]
+    'data units'
+    """
+    result = dataset.copy()
+    for name in dataset.coords:
+        if name in DIMENSIONS:
+            long_name, units = DIMENSIONS[str(name)]
+            result[name].attrs = {"long_name": long_name, "units": units} | dataset[name].attrs
+    return result
+
+
+def _check_dimensions(name: str, variable: xr.Variable) -> None:
+    for dimension in variable.dims:
+        if dimension not in DIMENSIONS:
+            raise ValueError(
+                f"variable {name!r} has the unknown dimension {str(dimension)!r}; "
+                f"choose from {', '.join(DIMENSIONS)}"
+            )
