@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
-from scipy.special import ndtri
 
 from scorelens.core import checks
 from scorelens.data.base import Data
@@ -58,6 +57,8 @@ class Gaussian(NamedSource):
         if self.spectrum == "powerlaw":
             shape = np.arange(1.0, self.dim + 1) ** -self.exponent
         else:
+            from scipy.special import ndtri  # slow to import
+
             quantile = (np.arange(self.dim, 0, -1) - 0.5) / self.dim
             shape = np.exp(self.log_std * ndtri(quantile))
         return self.variance * shape / shape.mean()

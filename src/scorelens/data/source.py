@@ -102,12 +102,27 @@ class FileSource(Source):
     @property
     def label(self) -> str:
         """How messages and reports call it: the file's name, and the key if one was given."""
-        return f"{self.path.name}:{self.key}" if self.key else self.path.name
+        name = self.path.absolute().name or str(self.path)
+        return f"{name}:{self.key}" if self.key else name
 
     @classmethod
     @abstractmethod
     def accepts(cls, path: Path) -> bool:
         """Whether the existing ``path`` is of this source's format."""
+
+    def refuse_key(self) -> None:
+        """Raise ``ValueError`` if a key was given to a format that holds one thing only."""
+        if self.key:
+            raise ValueError(
+                f"{self.path.name} has nothing named {self.key!r} to choose; write only {self.path.name}"
+            )
+
+    def unreadable(self, what: str, error: Exception) -> ValueError:
+        """The refusal of a file that is damaged or not ``what`` its name says."""
+        return ValueError(
+            f"{self.path} cannot be read as {what}: {str(error) or type(error).__name__}; "
+            "it may be truncated or of another format: write or copy it again"
+        )
 
 
 def _converted(key: str, text: str, kind: type) -> Any:
