@@ -1,1 +1,17 @@
+"""Networks and the preconditioners that make denoisers of them."""
 
+from scorelens.networks.assumed_covariance import AssumedCovariance
+from scorelens.networks.mlp_unet import MLPUNet
+from scorelens.networks.preconditioned import PreconditionedDenoiser
+from scorelens.networks.preconditioners import ALL, EDM, Preconditioner, Spectral, SpectralSkip
+
+__all__ = [
+    "ALL",
+    "EDM",
+    "AssumedCovariance",
+    "MLPUNet",
+    "PreconditionedDenoiser",
+    "Preconditioner",
+    "Spectral",
+    "SpectralSkip",
+]

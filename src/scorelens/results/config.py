@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from scorelens.core import sigma_grid
+from scorelens.core.noise_level import LogNormal, LogUniform, NoiseLevelLaw
 
 VERSION = 1
 
@@ -34,7 +38,11 @@ class NetworkConfig(_Section):
 
 
 class PreconditioningConfig(_Section):
-    """What stands between the network and the denoiser. ``sigma_data=None``: measured from the data."""
+    """What stands between the network and the denoiser.
+
+    ``sigma_data=None``: measured from the data. ``floor``: smallest assumed variance, in squared data units
+    (``None``: sigma_min squared). ``rank``: number of modes that the spectral operators keep.
+    """
 
     name: Literal["edm", "spectral", "spectral-skip"] = "edm"
     sigma_data: float | None = Field(default=None, gt=0)
@@ -42,6 +50,12 @@ class PreconditioningConfig(_Section):
     floor: float | None = Field(default=None, gt=0)
     shrinkage: Literal["none", "ledoit-wolf", "held-out"] = "none"
     rank: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _centred(self) -> PreconditioningConfig:
+        if self.name != "edm" and not self.center:
+            raise ValueError(f"{self.name} preconditioning is built around the mean; set center=true")
+        return self
 
 
 class NoiseConfig(_Section):
@@ -68,7 +82,11 @@ class SamplerConfig(_Section):
 
 
 class TrainingConfig(_Section):
-    """Optimisation. ``loss``: ``pixel`` has EDM's weight, ``target`` weighs every mode alike ([E24])."""
+    """Optimisation by Adam.
+
+    ``loss``: ``pixel`` has EDM's weight, ``target`` weighs every mode alike ([E24]). ``checkpoints_kept``:
+    how many of the latest checkpoints stay on disk.
+    """
 
     steps: int = Field(default=3000, ge=1)
     batch_size: int = Field(default=128, ge=1)
@@ -76,6 +94,7 @@ class TrainingConfig(_Section):
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
     loss: Literal["pixel", "target"] = "pixel"
     checkpoint_every: int = Field(default=500, ge=1)
+    checkpoints_kept: int = Field(default=2, ge=1)
 
 
 class MeasurementConfig(_Section):
@@ -100,3 +119,28 @@ class RunConfig(_Section):
     sampler: SamplerConfig = SamplerConfig()
     training: TrainingConfig = TrainingConfig()
     measurement: MeasurementConfig = MeasurementConfig()
+
+    @model_validator(mode="after")
+    def _floored(self) -> RunConfig:
+        least = self.sampler.sigma_min**2
+        if self.preconditioning.floor is not None and self.preconditioning.floor < least:
+            raise ValueError(
+                f"preconditioning.floor must be at least sigma_min ** 2 = {least:g}, "
+                f"got {self.preconditioning.floor:g}: a mode assumed below it could not be learned"
+            )
+        return self
+
+    def noise_law(self) -> NoiseLevelLaw:
+        """The law of the training noise level.
+
+        >>> RunConfig().noise_law()
+        LogNormal(p_mean=-1.2, p_std=1.2)
+        """
+        if self.noise.name == "loguniform":
+            return LogUniform(self.sampler.sigma_min, self.sampler.sigma_max)
+        return LogNormal(self.noise.p_mean, self.noise.p_std)
+
+    def sigmas(self) -> np.ndarray:
+        """The sampler's noise levels, descending, shape ``(n_sigmas,)``."""
+        sampler = self.sampler
+        return sigma_grid.karras(sampler.n_sigmas, sampler.sigma_min, sampler.sigma_max, sampler.rho)

@@ -92,13 +92,14 @@ def remove(path: Path) -> None:
 
 def remove_partial(folder: Path) -> None:
     """Delete what a killed process left half written in ``folder`` (not in its subfolders)."""
-    for leftover in folder.glob(f"{PARTIAL}*"):
-        _delete(leftover)
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        if is_partial(entry):
+            _delete(entry)
 
 
 def is_partial(path: Path) -> bool:
     """Whether ``path`` is the temporary name of something half written or half deleted."""
-    return path.name.startswith(PARTIAL)
+    return path.name.startswith(PARTIAL) or (path.name.startswith(".") and path.suffix == ".tmp")
 
 
 def _partial(path: Path) -> Path:
