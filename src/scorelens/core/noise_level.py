@@ -77,6 +77,7 @@ class LogUniform(NoiseLevelLaw):
 
     def __post_init__(self) -> None:
         checks.positive("low", self.low)
+        checks.positive("high", self.high)
         if not self.high > self.low:
             raise ValueError(f"high must exceed low, got {self.high:g} <= {self.low:g}")
 

@@ -20,6 +20,7 @@ def karras(n_sigmas: int, sigma_min: float, sigma_max: float, rho: float = 7.0) 
     """
     checks.at_least("n_sigmas", n_sigmas, 2)
     checks.positive("sigma_min", sigma_min, "the score is singular at zero noise")
+    checks.positive("sigma_max", sigma_max)
     checks.positive("rho", rho)
     if not sigma_max > sigma_min:
         raise ValueError(f"sigma_max must exceed sigma_min, got {sigma_max:g} <= {sigma_min:g}")
