@@ -1,0 +1,102 @@
+"""Leading eigenpairs of a symmetric operator that can only be applied: block Krylov iteration.
+
+Every application costs a pass over the data, so blocks are wide (all wanted modes and some guard modes at
+once) and the whole basis is kept for the Rayleigh-Ritz step until it is restarted with its best part
+(Musco & Musco 2015; Saad 2011, chapters 6 and 7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import scipy.linalg
+
+from scorelens.core import checks
+from scorelens.core.eigen import fix_signs, mode_count
+
+# The basis restarts when it would grow beyond this many blocks.
+_BASIS_BLOCKS = 5
+# New directions whose squared length outside the basis and one another is below this are left out.
+_DEPENDENT = 1e-10
+
+
+class Eigenpairs(NamedTuple):
+    """``values (k,)`` descending, ``vectors (d, k)``, ``errors (k,)``.
+
+    ``converged (k,)`` says which errors met the tolerance, ``n_passes`` how often the operator was applied.
+    """
+
+    values: np.ndarray
+    vectors: np.ndarray
+    errors: np.ndarray
+    converged: np.ndarray
+    n_passes: int
+
+
+def block_krylov(
+    apply: Callable[[np.ndarray], np.ndarray],
+    dim: int,
+    n_modes: int,
+    *,
+    tolerance: float = 1e-3,
+    max_passes: int = 60,
+    seed: int = 0,
+) -> Eigenpairs:
+    """The ``n_modes`` largest eigenpairs of the positive semidefinite operator ``apply: (d, b) -> (d, b)``.
+
+    ``errors[i]`` is the residual norm ``|A v_i - values[i] v_i|`` plus rounding: an eigenvalue of the
+    operator lies within it, and ``values[i]`` is never above the true eigenvalue i by more than rounding.
+    The actual error is of the order of ``errors[i] ** 2`` over the gap to the modes left out. Iteration ends
+    when every error is at most ``tolerance`` times its eigenvalue (or is all rounding), or after
+    ``max_passes`` applications. The result depends on ``seed`` and nothing else that is random.
+
+    >>> diagonal = np.arange(30.0)[:, None] ** 2
+    >>> pairs = block_krylov(lambda v: diagonal * v, 30, 2)
+    >>> pairs.values.round(3)
+    array([841., 784.])
+    """
+    checks.positive("tolerance", tolerance)
+    checks.at_least("max_passes", max_passes, 1)
+    mode_count(n_modes, dim, default=1)
+    width = min(dim, n_modes + max(8, n_modes // 8))
+    basis = np.linalg.qr(np.random.default_rng(seed).standard_normal((dim, width)))[0]
+    images = apply(basis)
+    n_passes = 1
+    while True:
+        values, vectors, vector_images = _rayleigh_ritz(basis, images, width)
+        residuals = vector_images - vectors * values
+        rounding = dim * np.finfo(float).eps * values[0]
+        errors = np.linalg.norm(residuals, axis=0) + rounding
+        converged = errors <= tolerance * values + 2 * rounding
+        if n_passes == max_passes or converged[:n_modes].all():
+            break
+        if basis.shape[1] + width > _BASIS_BLOCKS * width:
+            basis, images = vectors, vector_images
+        fresh = _complement(residuals[:, ~converged], basis)
+        if fresh.shape[1] == 0:
+            break
+        basis, images = np.hstack([basis, fresh]), np.hstack([images, apply(fresh)])
+        n_passes += 1
+    vectors = fix_signs(vectors[:, :n_modes])
+    return Eigenpairs(values[:n_modes], vectors, errors[:n_modes], converged[:n_modes], n_passes)
+
+
+def _rayleigh_ritz(
+    basis: np.ndarray, images: np.ndarray, width: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The ``width`` best eigenpairs within the span of ``basis``, and the operator applied to the vectors."""
+    values, rotation = scipy.linalg.eigh(basis.T @ images)
+    best = rotation[:, ::-1][:, :width]
+    return np.maximum(values[::-1][:width], 0.0), basis @ best, images @ best
+
+
+def _complement(directions: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """Orthonormal basis of what ``directions`` add to the span of ``basis``."""
+    fresh = directions / np.linalg.norm(directions, axis=0)
+    for _ in range(2):  # twice is enough (Kahan, Parlett)
+        fresh -= basis @ (basis.T @ fresh)
+    weights, rotation = scipy.linalg.eigh(fresh.T @ fresh)
+    fresh = np.linalg.qr(fresh @ rotation[:, weights > _DEPENDENT])[0]
+    return np.linalg.qr(fresh - basis @ (basis.T @ fresh))[0]
