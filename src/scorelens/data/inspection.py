@@ -39,7 +39,7 @@ def inspect(blocks: Iterable[tuple[np.ndarray, np.ndarray]], name: str) -> Inspe
     minimum = maximum = None
     for rows, block in blocks:
         low, high = block.min(axis=0), block.max(axis=0)
-        if not (np.all(low >= -_LARGEST) and np.all(high <= _LARGEST)):  # false for NaN as well
+        if not (np.all(_wide(low) >= -_LARGEST) and np.all(_wide(high) <= _LARGEST)):  # false for NaN too
             _refuse_non_finite(name, rows, block)
         minimum = low if minimum is None else np.minimum(minimum, low)
         maximum = high if maximum is None else np.maximum(maximum, high)
@@ -48,8 +48,13 @@ def inspect(blocks: Iterable[tuple[np.ndarray, np.ndarray]], name: str) -> Inspe
     return Inspection(np.asarray(minimum), np.asarray(maximum))
 
 
+def _wide(values: np.ndarray) -> np.ndarray:
+    """``values`` in the widest precision, so that comparing half precision with a large bound is exact."""
+    return np.asarray(values, dtype=np.longdouble)
+
+
 def _refuse_non_finite(name: str, rows: np.ndarray, block: np.ndarray) -> None:
-    bad = ~(np.abs(block) <= _LARGEST)
+    bad = ~(np.abs(_wide(block)) <= _LARGEST)
     position = tuple(int(i) for i in np.argwhere(bad)[0])
     index = (int(rows[position[0]]), *position[1:])
     value = float(block[position])

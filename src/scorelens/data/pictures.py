@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, final
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Formats that are read: rasters only (Pillow would run Ghostscript on an EPS file)."""
@@ -59,7 +59,7 @@ def decode(encoded: Encoded) -> Picture:
         image, animated = _open(encoded.content)
     except _UNREADABLE as error:
         raise ValueError(
-            f"{encoded.label} cannot be read as an image ({_first_line(error)}); "
+            f"{encoded.label} cannot be read as an image ({_reason(error)}); "
             f"{', '.join(FORMATS)} are allowed: remove it or write it again"
         ) from error
     if animated:
@@ -165,5 +165,7 @@ class _Stack:
         return tuple(notes)
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("<")[0].strip() or type(error).__name__
+def _reason(error: Exception) -> str:
+    return (
+        "unknown format" if isinstance(error, UnidentifiedImageError) else str(error) or type(error).__name__
+    )
