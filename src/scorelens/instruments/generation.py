@@ -1,0 +1,30 @@
+"""Samples of a denoiser from fixed noise, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from scorelens.core.denoiser import Denoiser
+from scorelens.instruments.evaluation import device_of, finite, generator, normal_batches
+from scorelens.sampling import sample
+
+#: Every instrument that generates starts from this stream, so that they speak of the same samples.
+STREAM = "generated samples"
+
+
+def generated(
+    denoiser: Denoiser, n: int, event_shape: tuple[int, ...], sigmas: np.ndarray, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Batches ``(noise, samples)`` of ``n`` samples by Heun's method on ``sigmas`` (descending).
+
+    Both are ``(b, *event)`` in float32; the noise is standard normal and starts the sampler.
+    The first ``m`` samples do not depend on ``n``. Raises ``ValueError`` if a sample is not finite.
+    """
+    device = device_of(denoiser)
+    for noise in normal_batches(n, event_shape, generator(seed, STREAM)):
+        samples = sample(denoiser, noise.to(device), sigmas)
+        finished = finite(samples, "a generated sample").to("cpu", torch.float32)
+        yield noise.numpy(), finished.numpy()

@@ -1,0 +1,59 @@
+"""Samples to look at: the same noise at every step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, final
+
+import numpy as np
+import xarray as xr
+
+from scorelens.core import checks
+from scorelens.core.denoiser import Denoiser
+from scorelens.instruments.base import Instrument
+from scorelens.instruments.generation import generated
+from scorelens.instruments.labels import LENGTH, variable
+from scorelens.instruments.settings import sampler_sigmas
+
+if TYPE_CHECKING:
+    from scorelens.core.spectrum import Spectrum
+    from scorelens.data import Data
+    from scorelens.results.config import RunConfig
+
+#: A cloud of points in at most this many dimensions is looked at whole, so it takes more samples than images.
+CLOUD_DIM = 3
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class SampleGrid(Instrument):
+    """The first ``n_samples`` of the samples that `GeneratedVariance` measures, in model units, float32.
+
+    ``event_shape`` of length 3 is an image (dims ``channel, height, width``), anything else a vector
+    (``feature``). Same noise at every measurement, so one can watch one sample change.
+    """
+
+    event_shape: tuple[int, ...]
+    sigmas: np.ndarray
+    n_samples: int = 36
+    seed: int = 0
+    name: ClassVar[str] = "samples"
+    title: ClassVar[str] = "Generated samples"
+    reference: ClassVar[str] = "karras2022, Alg. 1"
+
+    def __post_init__(self) -> None:
+        checks.at_least("n_samples", self.n_samples, 1)
+
+    @classmethod
+    def for_run(cls, train: Data, held_out: Data, spectrum: Spectrum, config: RunConfig) -> SampleGrid:
+        sizes = config.measurement
+        n_samples = max(sizes.n_images, sizes.n_generated) if train.dim <= CLOUD_DIM else sizes.n_images
+        return cls(train.event_shape, sampler_sigmas(config), n_samples, config.seed)
+
+    def _measure(self, denoiser: Denoiser) -> xr.Dataset:
+        batches = generated(denoiser, self.n_samples, self.event_shape, self.sigmas, self.seed)
+        samples = np.concatenate([made for _, made in batches])
+        image = len(self.event_shape) == 3
+        dims = ("sample", "channel", "height", "width") if image else ("sample", "feature")
+        values = samples if image else samples.reshape(len(samples), -1)
+        return xr.Dataset({"image": variable(dims, values, "Generated sample", LENGTH)})
