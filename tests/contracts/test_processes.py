@@ -204,6 +204,15 @@ def test_small_levels_keep_their_digits(process: NoiseProcess) -> None:
     assert process.sigma(time) == pytest.approx(exact, rel=1e-10)
 
 
+@pytest.mark.parametrize("family", [processes.VariancePreserving, processes.SubVariancePreserving])
+def test_rounding_does_not_push_the_last_level_out(family) -> None:
+    for beta_max in np.linspace(5, 25, 41):
+        process = family(beta_max=beta_max)
+        assert 1 - 1e-13 < process.time(process.sigma_range[1]) <= 1
+        single = torch.tensor(1.0)
+        assert 1 - 1e-4 < process.time(process.sigma(single)) <= 1
+
+
 def test_cosine_without_offset_starts_cleanly() -> None:
     process = processes.Cosine(offset=0.0)
     time = np.array([0.0, 1e-9, 0.3, 0.9])

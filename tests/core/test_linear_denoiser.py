@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 import torch
 
 from scorelens.core.denoiser import Denoiser
 from scorelens.core.linear_denoiser import LinearDenoiser
+from scorelens.core.spectrum import Spectrum
 
 DIM = 6
 
 
-@dataclass
-class Modes:
-    """What `LinearDenoiser.optimal` reads of a Spectrum."""
-
-    mean: np.ndarray
-    eigenvalues: np.ndarray
-    eigenvectors: np.ndarray
-    residual_variance: float
-    event_shape: tuple[int, ...]
-
-
-def modes(n_modes: int = DIM, residual: float = 0.0) -> Modes:
+def modes(n_modes: int = DIM, residual: float = 0.0) -> Spectrum:
     random = np.random.default_rng(0)
     basis = np.linalg.qr(random.standard_normal((DIM, DIM)))[0][:, :n_modes]
-    return Modes(random.standard_normal(DIM), np.geomspace(4, 0.01, n_modes), basis, residual, (1, 2, 3))
+    values = np.geomspace(4, 0.01, n_modes)
+    total = values.sum() + residual * (DIM - n_modes)
+    return Spectrum(random.standard_normal(DIM), values, basis, 100, total, (1, 2, 3))
 
 
-def dense(spectrum: Modes, sigma: float) -> np.ndarray:
+def dense(spectrum: Spectrum, sigma: float) -> np.ndarray:
     """``Sigma (Sigma + sigma^2)^-1`` without eigenvectors."""
     u, rest = spectrum.eigenvectors, spectrum.residual_variance
     covariance = (u * spectrum.eigenvalues) @ u.T + rest * (np.eye(DIM) - u @ u.T)

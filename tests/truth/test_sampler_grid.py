@@ -8,6 +8,7 @@ import torch
 
 from scorelens.core.linear_denoiser import LinearDenoiser
 from scorelens.core.sigma_grid import karras
+from scorelens.dynamics import generated_variance_on_grid
 from scorelens.sampling import sample
 
 VARIANCES = np.array([100, 5, 1, 0.25, 0.01, 1e-3, 1e-4])
@@ -50,6 +51,15 @@ def test_sampling_is_exactly_the_heun_factor(n_sigmas: int, undertrained: float)
 
     expected = (SIGMA_MAX * heun_factor(gain(sigmas), sigmas)) ** 2
     np.testing.assert_allclose(sampled_variance(gain, sigmas, random_basis()), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("n_sigmas", [20, 40])
+@pytest.mark.parametrize("denoise_last", [False, True])
+def test_sampling_from_a_law_is_what_the_law_forecasts_on_the_grid(n_sigmas: int, denoise_last: bool) -> None:
+    sigmas = karras(n_sigmas, SIGMA_MIN, SIGMA_MAX)
+    forecast = generated_variance_on_grid(optimal_gain(sigmas), sigmas, denoise_last)
+    made = sampled_variance(optimal_gain, sigmas, random_basis(), denoise_last=denoise_last)
+    np.testing.assert_allclose(made, forecast, rtol=1e-9)
 
 
 def test_a_perfect_denoiser_inflates_small_modes_on_twenty_points() -> None:
