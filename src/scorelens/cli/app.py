@@ -1,4 +1,4 @@
-"""The commands. Each parses, calls one study and says where the result lies; heavy imports wait for the call."""
+"""The commands: each calls one study and says where the result lies; heavy imports wait for the call."""
 
 from __future__ import annotations
 

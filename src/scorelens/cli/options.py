@@ -14,7 +14,7 @@ Data = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="digits, gaussian:dim=256,spectrum=powerlaw, moons, a .npy/.npz/.parquet file, a folder of images...",
+        help="digits, gaussian:dim=256,spectrum=powerlaw, moons, a .npy, .npz or .parquet file, a folder...",
     ),
 ]
 

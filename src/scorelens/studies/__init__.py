@@ -1,1 +1,22 @@
+"""One runnable recipe per job: forecast, train, measure, the main study, and comparisons."""
 
+from scorelens.studies.checkpoint_measurement import measure
+from scorelens.studies.closed_form import forecast
+from scorelens.studies.comparison import Comparison, compare_preconditioners
+from scorelens.studies.configure import OPTIONS, configure
+from scorelens.studies.main_study import study
+from scorelens.studies.preparation import Prepared, prepare
+from scorelens.studies.training_run import train
+
+__all__ = [
+    "OPTIONS",
+    "Comparison",
+    "Prepared",
+    "compare_preconditioners",
+    "configure",
+    "forecast",
+    "measure",
+    "prepare",
+    "study",
+    "train",
+]

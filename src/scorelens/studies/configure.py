@@ -76,6 +76,8 @@ def _first_problem(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     option_of = {target: name for name, target in OPTIONS.items()}
     place = tuple(str(part) for part in first["loc"])
-    name = option_of.get(place[:2], ".".join(place)) if len(place) >= 2 else ".".join(place) or "configuration"  # pyright: ignore[reportArgumentType]
+    name = (
+        option_of.get(place[:2], ".".join(place)) if len(place) >= 2 else ".".join(place) or "configuration"
+    )  # pyright: ignore[reportArgumentType]
     allowed = first["msg"].removeprefix("Value error, ")
     return f"{name}: got {first['input']!r}; {allowed[:1].lower()}{allowed[1:]}"

@@ -27,7 +27,9 @@ def folder_to_resume(spec: str, out: Path | str | None) -> Path:
     found = [folder for folder in candidates if (folder / "config.json").is_file()]
     if not found:
         where = out if out is not None else RUNS / slug(spec)
-        raise FileNotFoundError(f"no run to resume at {where}; leave --resume out, or name the run with --out")
+        raise FileNotFoundError(
+            f"no run to resume at {where}; leave --resume out, or name the run with --out"
+        )
     return max(found, key=lambda folder: (folder / "config.json").stat().st_mtime)
 
 

@@ -25,7 +25,7 @@ class Prepared:
 
 
 def prepare(config: DataConfig, seed: int) -> Prepared:
-    """Load, split (reproducibly by ``seed``) and fit the spectrum; bad data is refused here, before any work."""
+    """Load, split by ``seed`` and fit the spectrum; bad data is refused here, before any work."""
     whole = sources.load(config.spec, n_samples=config.n_samples, seed=seed)
     train, held_out = whole.split(config.held_out, seed)
     spectrum = fit_spectrum(train.blocks, train.event_shape, n_modes=_n_modes(config, train))

@@ -1,0 +1,46 @@
+"""Measure a trained model against data: what has it learned?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from scorelens import analysis, instruments, report, training
+from scorelens.results import Run, RunConfig
+from scorelens.studies.configure import changed
+from scorelens.studies.folders import new_folder
+from scorelens.studies.preparation import prepare
+
+
+def measure(model: Path | str, data: str, *, out: Path | str | None = None, **options: Any) -> Run:
+    """Every instrument on the model at ``model`` (run, checkpoint or ``.safetensors`` file) and ``data``.
+
+    The run that is written holds the measurement at the model's step, and its page. The model's own
+    configuration counts where it lies in a run folder; ``options`` (names of `studies.OPTIONS`) change it.
+
+    Raises ``ValueError`` for bad options, data or files, or data of another shape than the model's.
+    """
+    denoiser = training.load_denoiser(model)
+    config = changed(_configuration(Path(model)), data=data, **options)
+    prepared = prepare(config.data, config.seed)
+    if denoiser.event_shape != prepared.train.event_shape:
+        raise ValueError(
+            f"{model} was made for samples of shape {denoiser.event_shape}, "
+            f"{data} has {prepared.train.event_shape}; give data of the model's shape"
+        )
+    watching = instruments.standard(prepared.train, prepared.held_out, prepared.spectrum, config)
+    measured = {instrument.name: instrument.measure(denoiser) for instrument in watching}
+    run = Run.create(new_folder(f"{data}-measured", out), config)
+    prepared.spectrum.save(run.spectrum_path)
+    run.write_dataset("forecast", analysis.forecast(prepared.spectrum, config))
+    run.write_measurement(training.trained_steps(model), measured)
+    report.build(run.path)
+    return run
+
+
+def _configuration(model: Path) -> RunConfig:
+    """That of the run the model lies in, or the default one for a model from elsewhere."""
+    for folder in (model, *model.resolve().parents):
+        if (folder / "config.json").is_file() and (folder / "checkpoints").is_dir():
+            return Run.open(folder).config
+    return RunConfig()
