@@ -136,17 +136,23 @@ def test_dropout_is_off(cls, setting):
 
 
 @pytest.mark.parametrize("cls", instruments.ALL)
-def test_results_follow_the_schema_and_can_be_stored(cls, setting, denoiser, tmp_path):
+def test_results_follow_the_schema(cls, setting, denoiser):
     measured = _built(cls, setting).measure(denoiser)
     schema.check(measured)
     assert "step" not in measured.dims
     assert measured.sizes.get("mode", setting[2].n_modes) == setting[2].n_modes
     assert measured.sizes.get("sigma", 5) == 5
     assert all(np.isfinite(values).all() for values in measured.variables.values())
+
+
+def test_results_can_be_stored(setting, tmp_path):
+    battery = instruments.standard(*setting, CONFIG)
+    measured = instruments.measure_all(battery, LinearDenoiser.optimal(setting[2]))
     run = Run.create(tmp_path / "run", CONFIG)
-    run.write_measurement(7, {cls.name: measured})
-    again = run.measurement(cls.name).isel(step=0, drop=True)
-    assert all(again[name].equals(measured[name]) for name in measured.data_vars)
+    run.write_measurement(7, measured)
+    for name, dataset in measured.items():
+        again = run.measurement(name).isel(step=0, drop=True)
+        assert all(again[key].equals(dataset[key]) for key in dataset.data_vars)
 
 
 @pytest.mark.parametrize("cls", instruments.ALL)
@@ -166,6 +172,33 @@ def test_batches_are_bounded(cls, setting, monkeypatch):
 
     _built(cls, setting).measure(watched)
     assert 0 < max(sizes) <= 7
+
+
+def test_measuring_together_gives_the_same_numbers_with_fewer_questions(setting):
+    questions = []
+
+    def watched(x, sigma):
+        questions.append(len(x))
+        return torch.tanh(x) / (1 + sigma**2)
+
+    battery = instruments.standard(*setting, CONFIG)
+    together = instruments.measure_all(battery, watched)
+    asked_together = sum(questions)
+    alone = {instrument.name: instrument.measure(watched) for instrument in battery}
+    assert together.keys() == alone.keys()
+    assert all(together[name].identical(alone[name]) for name in alone if name != "samples")
+    np.testing.assert_allclose(together["samples"].image, alone["samples"].image, rtol=1e-5, atol=1e-6)
+    assert asked_together < 0.85 * (sum(questions) - asked_together)
+
+
+def test_nothing_is_remembered_between_sittings(setting):
+    battery = instruments.standard(*setting, CONFIG)
+    network = _denoiser("network", setting[2])
+    before = instruments.measure_all(battery, network)
+    with torch.no_grad():
+        network.layer.weight.mul_(1.1)
+    after = instruments.measure_all(battery, network)
+    assert not any(before[name].equals(after[name]) for name in before)
 
 
 def test_the_spectrum_of_other_data_is_refused(setting):

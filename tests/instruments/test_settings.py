@@ -1,31 +1,28 @@
-"""From a run's configuration to noise levels, laws and scales."""
+"""From a run's configuration to noise levels and scales."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from scorelens.core.noise_level import LogNormal, LogUniform
 from scorelens.core.spectrum import Spectrum
 from scorelens.data import Data
 from scorelens.instruments import SampleGrid, settings
-from scorelens.results.config import NoiseConfig, PreconditioningConfig, RunConfig, SamplerConfig
+from scorelens.results.config import PreconditioningConfig, RunConfig, SamplerConfig
 
 SPECTRUM = Spectrum(np.zeros(3), np.array([3.0, 1.0]), np.eye(3)[:, :2], 10, 4.5, (3,))
 
 
-def test_noise_laws_follow_the_configuration():
-    config = RunConfig(noise=NoiseConfig(p_mean=-2.0, p_std=0.7))
-    assert settings.noise_law(config) == LogNormal(-2.0, 0.7)
-    config = RunConfig(
-        noise=NoiseConfig(name="loguniform"), sampler=SamplerConfig(sigma_min=0.01, sigma_max=9)
-    )
-    assert settings.noise_law(config) == LogUniform(0.01, 9.0)
-    assert settings.measured_sigmas(config)[[0, -1]].tolist() == [0.01, 9.0]
-    assert settings.sampler_sigmas(config)[[0, -1]].tolist() == [9.0, 0.01]
+def test_noise_levels_span_the_samplers_range():
+    config = RunConfig(sampler=SamplerConfig(sigma_min=0.01, sigma_max=9))
+    levels = settings.measured_sigmas(config)
+    assert levels[[0, -1]].tolist() == [0.01, 9.0]
+    np.testing.assert_allclose(np.diff(np.log(levels)), np.log(900) / 23)
 
 
 def test_sigma_data_is_measured_unless_given():
     assert settings.sigma_data(SPECTRUM, RunConfig()) == np.sqrt(1.5)
+    flat = Spectrum(np.zeros(2), np.zeros(2), np.eye(2), 10, 0.0, (2,))
+    assert settings.sigma_data(flat, RunConfig()) == 0.002
     given = RunConfig(preconditioning=PreconditioningConfig(sigma_data=0.5))
     assert settings.sigma_data(SPECTRUM, given) == 0.5
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scorelens.instruments.base import Instrument
+from scorelens.instruments.base import Instrument, measure_all
 from scorelens.instruments.denoising_loss import DenoisingLoss
 from scorelens.instruments.generated_variance import GeneratedVariance
 from scorelens.instruments.memorization import MemorizationFloor, memorization_floor
@@ -32,6 +32,7 @@ __all__ = [
     "Probes",
     "SampleGrid",
     "TransferFunction",
+    "measure_all",
     "memorization_floor",
     "standard",
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar, final
 
 import xarray as xr
 
 from scorelens.core.denoiser import Denoiser
 from scorelens.instruments.evaluation import undisturbed
+from scorelens.instruments.sitting import sitting
 
 if TYPE_CHECKING:
     from typing import Self
@@ -47,3 +49,12 @@ class Instrument(ABC):
 
     @abstractmethod
     def _measure(self, denoiser: Denoiser) -> xr.Dataset: ...
+
+
+def measure_all(instruments: Iterable[Instrument], denoiser: Denoiser) -> dict[str, xr.Dataset]:
+    """What each of ``instruments`` measures, by its name; to rounding, as if each had measured alone.
+
+    Where two need the same answers of the denoiser it is asked once, so this takes less time.
+    """
+    with sitting():
+        return {instrument.name: instrument.measure(denoiser) for instrument in instruments}

@@ -14,11 +14,10 @@ from scorelens.core.linear_denoiser import LinearDenoiser
 from scorelens.core.noise_level import NoiseLevelLaw
 from scorelens.core.spectrum import Spectrum
 from scorelens.instruments.base import Instrument
-from scorelens.instruments.evaluation import denoised
 from scorelens.instruments.labels import PURE, VARIANCE, sigma_coordinate, variable
 from scorelens.instruments.memorization import MemorizationFloor, memorization_floor
-from scorelens.instruments.probes import Probes
-from scorelens.instruments.settings import measured_sigmas, noise_law, sigma_data
+from scorelens.instruments.probes import HELD_OUT_PROBES, TRAINING_PROBES, Probes
+from scorelens.instruments.settings import measured_sigmas, sigma_data
 
 if TYPE_CHECKING:
     from scorelens.data import Data
@@ -52,10 +51,10 @@ class DenoisingLoss(Instrument):
     @classmethod
     def for_run(cls, train: Data, held_out: Data, spectrum: Spectrum, config: RunConfig) -> DenoisingLoss:
         n, seed = config.measurement.n_probes, config.seed
-        seen = Probes.choose(train, n, seed, "loss: training points")
-        unseen = Probes.choose(held_out, n, seed, "loss: held-out points")
+        seen = Probes.choose(train, n, seed, TRAINING_PROBES)
+        unseen = Probes.choose(held_out, n, seed, HELD_OUT_PROBES)
         scale = sigma_data(spectrum, config)
-        return cls(spectrum, seen, unseen, measured_sigmas(config), noise_law(config), scale)
+        return cls(spectrum, seen, unseen, measured_sigmas(config), config.noise_law(), scale)
 
     @cached_property
     def edm_weights(self) -> np.ndarray:
@@ -90,7 +89,7 @@ class DenoisingLoss(Instrument):
         return xr.Dataset(variables, sigma_coordinate(self.sigmas), attrs)
 
     def _losses(self, denoiser: Denoiser, probes: Probes) -> _Losses:
-        each = np.stack([_squared_errors(denoiser, probes, i, s) for i, s in enumerate(self.sigmas)])
+        each = np.stack([_squared_errors(denoiser, probes, i, s) for i, s in enumerate(self.sigmas.tolist())])
         weighted = self.edm_weights @ each
         return _Losses(*_mean_with_error(each), *_mean_with_error(weighted))
 
@@ -145,9 +144,8 @@ class _Losses(NamedTuple):
 def _squared_errors(denoiser: Denoiser, probes: Probes, level: int, sigma: float) -> np.ndarray:
     """Squared error of each probed point, averaged over its noises, shape ``(n_points,)``."""
     errors = []
-    for points, noise in probes.batches(level):
-        difference = denoised(denoiser, points + sigma * noise, sigma) - points
-        errors.append(difference.flatten(1).double().square().sum(dim=1).numpy())
+    for points, _, output in probes.answers(denoiser, level, sigma):
+        errors.append((output - points).flatten(1).double().square().sum(dim=1).numpy())
     return np.concatenate(errors).reshape(probes.repeats, probes.n_points).mean(axis=0)
 
 

@@ -19,7 +19,6 @@ from scorelens.instruments.base import Instrument
 from scorelens.instruments.evaluation import stream_seed
 from scorelens.instruments.generation import generated
 from scorelens.instruments.labels import LENGTH, PURE, VARIANCE, mode_coordinates, variable
-from scorelens.instruments.settings import sampler_sigmas
 
 if TYPE_CHECKING:
     from scorelens.data import Data
@@ -58,7 +57,7 @@ class GeneratedVariance(Instrument):
 
     @classmethod
     def for_run(cls, train: Data, held_out: Data, spectrum: Spectrum, config: RunConfig) -> GeneratedVariance:
-        return cls(spectrum, sampler_sigmas(config), config.measurement.n_generated, config.seed)
+        return cls(spectrum, config.sigmas(), config.measurement.n_generated, config.seed)
 
     @cached_property
     def _ceiling(self) -> np.ndarray:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from scorelens.instruments.evaluation import batch_rows, generator, normal_batches, stream_seed
+from scorelens.core.denoiser import Denoiser
+from scorelens.instruments.evaluation import batch_rows, denoised, generator, normal_batches, stream_seed
+from scorelens.instruments.sitting import shared
 
 if TYPE_CHECKING:
     from scorelens.data import Data
+
+#: Streams of the two sets of probes: every instrument of a run shows a denoiser the same ones.
+TRAINING_PROBES, HELD_OUT_PROBES = "training probes", "held-out probes"
 
 
 @final
@@ -59,6 +65,15 @@ class Probes:
         rows = batch_rows(self.data.event_shape)
         for start, noise in zip(range(0, len(order), rows), self._noises(level), strict=True):
             yield torch.from_numpy(self.data[order[start : start + rows]]), noise
+
+    def answers(
+        self, denoiser: Denoiser, level: int, sigma: float
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """``(points, x, denoised)`` with ``x = points + sigma * noise``, in the batches of `batches`."""
+        facts = (id(denoiser), id(self.data), self.indices.tobytes(), self.repeats, self.seed, level, sigma)
+        for number, (points, noise) in enumerate(self.batches(level)):
+            x = points + sigma * noise
+            yield points, x, shared((*facts, number), len(x), partial(denoised, denoiser, x, sigma))
 
     def noise(self, level: int, points: slice) -> np.ndarray:
         """The first noise that ``points`` meet at a level, float64 ``(b, *event)``."""

@@ -13,7 +13,6 @@ from scorelens.core.denoiser import Denoiser
 from scorelens.instruments.base import Instrument
 from scorelens.instruments.generation import generated
 from scorelens.instruments.labels import LENGTH, variable
-from scorelens.instruments.settings import sampler_sigmas
 
 if TYPE_CHECKING:
     from scorelens.core.spectrum import Spectrum
@@ -48,7 +47,7 @@ class SampleGrid(Instrument):
     def for_run(cls, train: Data, held_out: Data, spectrum: Spectrum, config: RunConfig) -> SampleGrid:
         sizes = config.measurement
         n_samples = max(sizes.n_images, sizes.n_generated) if train.dim <= CLOUD_DIM else sizes.n_images
-        return cls(train.event_shape, sampler_sigmas(config), n_samples, config.seed)
+        return cls(train.event_shape, config.sigmas(), n_samples, config.seed)
 
     def _measure(self, denoiser: Denoiser) -> xr.Dataset:
         batches = generated(denoiser, self.n_samples, self.event_shape, self.sigmas, self.seed)

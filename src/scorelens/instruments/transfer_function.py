@@ -16,10 +16,10 @@ from scorelens.core.denoiser import Denoiser
 from scorelens.core.spectrum import Spectrum
 from scorelens.dynamics import generated_variance_on_grid
 from scorelens.instruments.base import Instrument
-from scorelens.instruments.evaluation import denoised, device_of
+from scorelens.instruments.evaluation import device_of
 from scorelens.instruments.labels import PURE, VARIANCE, mode_coordinates, sigma_coordinate, variable
-from scorelens.instruments.probes import Probes
-from scorelens.instruments.settings import measured_sigmas, sampler_sigmas
+from scorelens.instruments.probes import TRAINING_PROBES, Probes
+from scorelens.instruments.settings import measured_sigmas
 
 if TYPE_CHECKING:
     from scorelens.data import Data
@@ -48,8 +48,8 @@ class TransferFunction(Instrument):
 
     @classmethod
     def for_run(cls, train: Data, held_out: Data, spectrum: Spectrum, config: RunConfig) -> TransferFunction:
-        probes = Probes.choose(train, config.measurement.n_probes, config.seed, cls.name)
-        return cls(spectrum, probes, measured_sigmas(config), sampler_sigmas(config))
+        probes = Probes.choose(train, config.measurement.n_probes, config.seed, TRAINING_PROBES)
+        return cls(spectrum, probes, measured_sigmas(config), config.sigmas())
 
     @cached_property
     def _frame(self) -> tuple[Tensor, Tensor]:
@@ -69,9 +69,7 @@ class TransferFunction(Instrument):
         sigma, device = float(self.sigmas[level]), device_of(denoiser)
         mean, modes = (tensor.to(device) for tensor in self._frame)
         sums = np.zeros((5, self.spectrum.n_modes))
-        for points, noise in self.probes.batches(level):
-            x = points + sigma * noise
-            output = denoised(denoiser, x, sigma)
+        for _, x, output in self.probes.answers(denoiser, level, sigma):
             given, made = ((v.flatten(1).to(device) - mean) @ modes for v in (x, output))
             sums += _sums(given.double(), made.double()).cpu().numpy()
         return _regression(sums, len(self.probes))
