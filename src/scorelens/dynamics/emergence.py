@@ -1,0 +1,157 @@
+"""When each mode emerges according to a gain law: first crossing of a threshold by the generated variance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from scorelens.core import checks
+from scorelens.dynamics import gain_law
+from scorelens.dynamics.criterion import Criterion, criterion_named
+from scorelens.dynamics.first_crossing import UNREACHED, first_crossing
+from scorelens.dynamics.gain_law import GainLaw
+from scorelens.dynamics.relaxation import RelaxationLaw
+from scorelens.dynamics.sampler import ExactSampler, Sampler
+
+EMERGED = "emerged"
+AT_START = "at start"
+UNREACHABLE = "unreachable"
+UNDEFINED = "undefined"
+TARGETS = ("data", "asymptote")
+
+
+@dataclass(frozen=True, eq=False)
+class Emergence:
+    """Emergence times of modes, each with its status; both arrays have the shape of the modes.
+
+    ``status`` is ``emerged``; ``at start`` (flow time 0: nothing to cross); ``unreachable`` (flow time
+    infinite: the trajectory never meets the threshold); or ``undefined`` (flow time NaN: the mean of a start
+    and a target of opposite signs, which only a gain can have).
+    """
+
+    flow_time: np.ndarray
+    status: np.ndarray
+    criterion: str
+    target: str
+
+    @property
+    def emerged(self) -> np.ndarray:
+        """Mask of the modes with a positive finite emergence time."""
+        return self.status == EMERGED
+
+
+def emergence_time(
+    law: GainLaw,
+    eigenvalue: np.ndarray | float,
+    *,
+    criterion: str = "harmonic",
+    target: str = "data",
+    band: float = 1.25,
+    sampler: Sampler | None = None,
+) -> Emergence:
+    """Flow time at which each mode's generated variance first crosses its threshold.
+
+    ``criterion`` is ``harmonic``, ``geometric`` or ``arithmetic`` (mean of the start variance and the target)
+    or ``band`` (within the factor ``band`` of the target). ``target`` is the ``data`` variance or the
+    ``asymptote``, the variance which the sampler generates from the law's limit. ``sampler`` defaults to the
+    exact ODE from 80 to 0.002.
+
+    Non-monotone trajectories are scanned, so that the first crossing is found (learning dynamics, section
+    13); times are returned however late they come. Raises ``ValueError`` for unknown names and bad
+    eigenvalues.
+
+    >>> from scorelens.dynamics import PreconditionedOneLayer
+    >>> found = emergence_time(PreconditionedOneLayer.edm(), [2.0, 0.01], criterion="geometric")
+    >>> found.flow_time.round(4)
+    array([ 1.1085, 11.9954])
+    """
+    rule = criterion_named(criterion, band)
+    checks.choice("target", target, TARGETS)
+    sampler = sampler or ExactSampler()
+    modes = _over_modes(law, eigenvalue)
+    threshold = rule.threshold(log_distance(law, modes, target, sampler))
+
+    trajectory = sampler.trajectory(law, modes)
+    log_time = first_crossing(trajectory, threshold, monotone=sampler.keeps_monotone(law))
+    return _labelled(log_time, threshold, rule, target)
+
+
+def gain_emergence_time(
+    law: RelaxationLaw,
+    eigenvalue: np.ndarray | float,
+    noise_variance: np.ndarray | float,
+    *,
+    criterion: str = "harmonic",
+) -> Emergence:
+    """Flow time at which the gain at one noise level crosses the mean of its start and its limit, in closed
+    form.
+
+    ``criterion`` is ``harmonic``, ``geometric`` or ``arithmetic`` (learning dynamics, section 12.1). Harmonic
+    and geometric means of a start and a limit of opposite signs are ``undefined``.
+
+    >>> from scorelens.dynamics import OneLayer
+    >>> float(gain_emergence_time(OneLayer(0.05), 0.8, 0.49).flow_time.round(7))
+    0.0601082
+    """
+    checks.choice("criterion", criterion, _LEFT_OVER)
+    limit = law.limit_gain(eigenvalue, noise_variance)
+    start = np.broadcast_to(
+        law.start_gain(eigenvalue, noise_variance), np.shape(law.offset(eigenvalue, noise_variance))
+    )
+    defined = (start * limit >= 0.0) | (criterion == "arithmetic")
+    known = np.where(limit == 0.0, 1.0, limit)
+    passed = np.log1p(_LEFT_OVER[criterion](np.where(defined & (limit > 0.0), start / known, 0.0)))
+    speed = law.speed(eigenvalue, noise_variance)
+    moving = (speed > 0.0) & (start != limit)
+    # A start or a limit of 0 puts the harmonic and the geometric mean there.
+    at_start = defined & ((start == limit) | ((criterion != "arithmetic") & (start == 0.0)))
+    reachable = moving & ((limit > 0.0) | (criterion == "arithmetic"))
+    time = np.where(reachable, passed / np.where(speed > 0.0, speed, 1.0), np.inf)
+    time = np.where(at_start, 0.0, np.where(defined, time, np.nan))
+    status = np.where(np.isfinite(time), EMERGED, UNREACHABLE)
+    status = np.where(at_start, AT_START, np.where(defined, status, UNDEFINED))
+    return Emergence(time, status, criterion, "asymptote")
+
+
+def log_distance(law: GainLaw, eigenvalue: np.ndarray, target: str, sampler: Sampler) -> np.ndarray:
+    """``log(target / start variance)`` per mode; ``-inf`` for an eigenvalue 0 with the target ``data``."""
+    start = sampler.log_start(law, eigenvalue)
+    if target == "asymptote":
+        return sampler.log_limit(law, eigenvalue) - start
+    known = np.where(eigenvalue > 0.0, eigenvalue, 1.0)
+    return np.where(eigenvalue > 0.0, np.log(known), -np.inf) - start
+
+
+def gray_zone(
+    start_variance: np.ndarray | float, data_variance: np.ndarray | float, factor: float = 2.0
+) -> np.ndarray:
+    """Mask of the modes that start within ``factor`` of their target ([E7]): too little happens to be timed.
+
+    >>> gray_zone(0.25, np.array([1.0, 0.3, 0.1]))
+    array([False,  True, False])
+    """
+    start = gain_law.positive("start_variance", start_variance)
+    data = gain_law.non_negative("data_variance", data_variance)
+    return (data >= start / factor) & (data <= start * factor)
+
+
+_LEFT_OVER: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "harmonic": lambda ratio: ratio,
+    "geometric": np.sqrt,
+    "arithmetic": np.ones_like,
+}
+
+
+def _over_modes(law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+    modes = gain_law.non_negative("eigenvalue", eigenvalue)
+    return np.broadcast_to(modes, np.broadcast_shapes(modes.shape, law.start_gain(modes, 1.0).shape))
+
+
+def _labelled(log_time: np.ndarray, threshold: np.ndarray, rule: Criterion, target: str) -> Emergence:
+    time = np.where(log_time == UNREACHED, np.inf, np.exp(np.where(log_time == UNREACHED, 0.0, log_time)))
+    status = np.where(np.isfinite(time), EMERGED, UNREACHABLE)
+    at_start = threshold == 0.0
+    time = np.where(at_start, 0.0, time)
+    return Emergence(time, np.where(at_start, AT_START, status), rule.name, target)

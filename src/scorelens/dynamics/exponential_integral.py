@@ -1,0 +1,65 @@
+"""Exponential integrals in the forms that neither cancel nor overflow (learning dynamics, section 13)."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import special
+
+_SERIES_UP_TO = 1.5
+_SERIES_TERMS = 24
+_ASYMPTOTIC_FROM = 50.0
+_ASYMPTOTIC_TERMS = 20
+
+
+def ein(x: np.ndarray | float) -> np.ndarray:
+    """``Ein(x)``, the integral of ``(1 - exp(-s)) / s`` from 0 to ``x >= 0``: entire, 0 at 0, ``~ ln x`` far
+    out.
+
+    Same shape as ``x``; relative error of a few units in the last place.
+
+    >>> ein(np.array([0.0, 1.0])).round(6)
+    array([0.      , 0.7966])
+    """
+    x = np.asarray(x, dtype=float)
+    small = x <= _SERIES_UP_TO
+    far = np.where(small, 1.0, x)
+    return np.where(
+        small, _ein_series(np.where(small, x, 0.0)), special.exp1(far) + np.log(far) + np.euler_gamma
+    )
+
+
+def _ein_series(x: np.ndarray) -> np.ndarray:
+    # Horner form of sum (-1)^(n+1) x^n / (n n!), whose ratio of successive terms is -x (n-1) / n^2.
+    total = np.ones_like(x)
+    for n in range(_SERIES_TERMS, 1, -1):
+        total = 1.0 - x * (n - 1) / n**2 * total
+    return x * total
+
+
+def scaled_e1(x: np.ndarray | float) -> np.ndarray:
+    """``exp(x) E1(x)`` for ``x > 0``: falls like ``1 / x`` where ``E1`` itself underflows.
+
+    >>> float(scaled_e1(1e6).round(12))
+    9.99999e-07
+    """
+    x = np.asarray(x, dtype=float)
+    far = x > _ASYMPTOTIC_FROM
+    near = np.where(far, 1.0, x)
+    inverse = 1.0 / np.where(far, x, 1e3)
+    total = np.ones_like(inverse)
+    for n in range(_ASYMPTOTIC_TERMS, 0, -1):
+        total = 1.0 - n * inverse * total
+    return np.where(far, inverse * total, np.exp(near) * special.exp1(near))
+
+
+def e1_difference(
+    small: np.ndarray | float, large: np.ndarray | float, log_ratio: np.ndarray | float
+) -> np.ndarray:
+    """``E1(small) - E1(large)`` for ``0 <= small <= large``, where ``log_ratio = ln(large / small)``.
+
+    Finite where both arguments are 0 (their ratio is all that matters there).
+    """
+    small, large = np.broadcast_arrays(np.asarray(small, dtype=float), np.asarray(large, dtype=float))
+    late = small > 1.0
+    direct = special.exp1(np.where(late, small, 1.0)) - special.exp1(np.where(late, large, 1.0))
+    return np.where(late, direct, log_ratio - (ein(large) - ein(small)))

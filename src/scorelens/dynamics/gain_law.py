@@ -1,0 +1,222 @@
+"""The learning dynamics of one eigenmode: from eigenvalue, noise variance and flow time to gain and
+variance."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+
+from scorelens.core import checks
+
+
+class VarianceTrajectory(ABC):
+    """Logarithm of the generated variance over its start, as a function of flow time, for fixed modes and
+    sampler.
+
+    ``flow_time`` broadcasts with the modes: ``(time, 1)`` with modes ``(mode,)`` gives ``(time, mode)``.
+    """
+
+    @abstractmethod
+    def growth(self, flow_time: np.ndarray | float) -> np.ndarray:
+        """``log(generated variance / start variance)``: 0 at time 0."""
+
+    @abstractmethod
+    def growth_and_slope(self, flow_time: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+        """`growth` and its derivative by flow time."""
+
+
+class GainLaw(ABC):
+    """What gradient descent has learned of one mode after a given time, and what the model then generates.
+
+    The denoiser multiplies mode ``k`` by ``gain(eigenvalue, noise_variance, flow_time)``; the
+    probability-flow ODE turns gains at all noise levels into the variance generated along the mode.
+
+    Arguments broadcast as NumPy arrays in float64; the canonical use is ``eigenvalue (mode,)``, ``flow_time
+    (time, 1)``, giving ``(time, mode)``. ``eigenvalue >= 0`` is the data variance along a mode,
+    ``noise_variance > 0`` is ``sigma ** 2``, and
+
+        flow_time = 2 * learning rate * training time
+
+    for a squared loss summed over coordinates without a factor one half (with that factor: learning rate
+    times training time). It is the ``a`` of learning dynamics, section 0, and the dose ``T`` of [E2].
+
+    All methods raise ``ValueError`` for a negative eigenvalue or flow time, a noise variance that is not
+    positive, or noise levels not in ``0 < sigma_min < sigma_max``.
+    """
+
+    name: ClassVar[str]
+    equation: ClassVar[str]
+    reference: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def monotone(self) -> bool:
+        """Whether the generated variance is known to move one way only, for every eigenvalue."""
+
+    @property
+    @abstractmethod
+    def shared_by_modes(self) -> bool:
+        """Whether every parameter is a scalar, so that modes differ by their eigenvalue only."""
+
+    @abstractmethod
+    def start_gain(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+        """Gain before training."""
+
+    @abstractmethod
+    def limit_gain(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+        """Gain after infinite training."""
+
+    @abstractmethod
+    def evolve(
+        self,
+        gain: np.ndarray | float,
+        eigenvalue: np.ndarray | float,
+        noise_variance: np.ndarray | float,
+        flow_time: np.ndarray | float,
+    ) -> np.ndarray:
+        """Closed-form gain after ``flow_time`` if it is ``gain`` now."""
+
+    @abstractmethod
+    def rate(
+        self, gain: np.ndarray | float, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float
+    ) -> np.ndarray:
+        """Derivative of the gain by flow time: the right-hand side of the ODE, from the gradient of the
+        loss."""
+
+    @abstractmethod
+    def log_start_variance(
+        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
+    ) -> np.ndarray:
+        """Logarithm of the variance generated before training."""
+
+    @abstractmethod
+    def log_limit_variance(
+        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
+    ) -> np.ndarray:
+        """Logarithm of the variance that the sampler generates with ``limit_gain`` at every noise level."""
+
+    @abstractmethod
+    def trajectory(
+        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
+    ) -> VarianceTrajectory:
+        """Generated variance of these modes as a function of flow time, prepared for many evaluations."""
+
+    @abstractmethod
+    def log_deviation(
+        self,
+        eigenvalue: np.ndarray | float,
+        flow_time: np.ndarray | float,
+        sigma_min: float,
+        sigma_max: float,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Sign and logarithm of ``log(generated variance / limit variance)``, without underflow at late
+        times.
+
+        A deviation that is exactly zero has sign 0 and logarithm ``-inf``.
+        """
+
+    def gain(
+        self,
+        eigenvalue: np.ndarray | float,
+        noise_variance: np.ndarray | float,
+        flow_time: np.ndarray | float,
+    ) -> np.ndarray:
+        """Multiplier that the trained denoiser applies to the mode."""
+        return self.evolve(self.start_gain(eigenvalue, noise_variance), eigenvalue, noise_variance, flow_time)
+
+    def gain_function(
+        self, eigenvalue: np.ndarray | float, flow_time: float
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        """``f(sigma (s,)) -> (s, mode)`` at one flow time: what a linear denoiser takes."""
+        modes = non_negative("eigenvalue", eigenvalue)
+        return lambda sigma: self.gain(modes, positive("sigma", sigma)[..., None] ** 2, flow_time)
+
+    def log_growth(
+        self,
+        eigenvalue: np.ndarray | float,
+        flow_time: np.ndarray | float,
+        sigma_min: float,
+        sigma_max: float,
+    ) -> np.ndarray:
+        """``log(generated variance / start variance)``: 0 at time 0."""
+        return self.trajectory(eigenvalue, sigma_min, sigma_max).growth(flow_time)
+
+    def log_growth_slope(
+        self,
+        eigenvalue: np.ndarray | float,
+        flow_time: np.ndarray | float,
+        sigma_min: float,
+        sigma_max: float,
+    ) -> np.ndarray:
+        """Derivative of the logarithm of the generated variance by flow time."""
+        return self.trajectory(eigenvalue, sigma_min, sigma_max).growth_and_slope(flow_time)[1]
+
+    def log_generated_variance(
+        self,
+        eigenvalue: np.ndarray | float,
+        flow_time: np.ndarray | float,
+        sigma_min: float,
+        sigma_max: float,
+    ) -> np.ndarray:
+        """Logarithm of the variance generated along the mode by the exact probability-flow ODE."""
+        start = self.log_start_variance(eigenvalue, sigma_min, sigma_max)
+        return start + self.log_growth(eigenvalue, flow_time, sigma_min, sigma_max)
+
+    def generated_variance(
+        self,
+        eigenvalue: np.ndarray | float,
+        flow_time: np.ndarray | float,
+        sigma_min: float,
+        sigma_max: float,
+    ) -> np.ndarray:
+        """Variance generated along the mode by the exact probability-flow ODE."""
+        return np.exp(self.log_generated_variance(eigenvalue, flow_time, sigma_min, sigma_max))
+
+    def flow_gain(
+        self,
+        eigenvalue: np.ndarray | float,
+        flow_time: np.ndarray | float,
+        sigma_min: float,
+        sigma_max: float,
+    ) -> np.ndarray:
+        """Factor by which the probability-flow ODE multiplies the mode on its way from sigma_max to
+        sigma_min."""
+        log_variance = self.log_generated_variance(eigenvalue, flow_time, sigma_min, sigma_max)
+        return np.exp(0.5 * log_variance - np.log(sigma_max))  # learning dynamics (4.2)
+
+
+def non_negative(name: str, value: np.ndarray | float) -> np.ndarray:
+    """``value`` in float64; ``ValueError`` unless every entry is finite and >= 0."""
+    checks.non_negative(name, value)
+    return np.asarray(value, dtype=float)
+
+
+def positive(name: str, value: np.ndarray | float) -> np.ndarray:
+    """``value`` in float64; ``ValueError`` unless every entry is finite and > 0."""
+    checks.positive(name, value)
+    return np.asarray(value, dtype=float)
+
+
+def check_sigma_range(sigma_min: float, sigma_max: float) -> None:
+    """Raise ``ValueError`` unless ``0 < sigma_min < sigma_max``."""
+    checks.positive("sigma_min", sigma_min, "the score is singular at zero noise")
+    checks.positive("sigma_max", sigma_max)
+    if not sigma_max > sigma_min:
+        raise ValueError(f"sigma_max must exceed sigma_min, got {sigma_max:g} <= {sigma_min:g}")
+
+
+def log_converged_variance(eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float) -> np.ndarray:
+    """Logarithm of the variance that the optimal denoiser generates between two noise levels.
+
+    ``sigma_max^2 (eigenvalue + sigma_min^2) / (eigenvalue + sigma_max^2)``: the data variance only as
+    ``sigma_min -> 0`` and ``sigma_max -> infinity`` (learning dynamics, section 4.2).
+
+    >>> float(np.exp(log_converged_variance(1.0, 0.002, 80.0)).round(6))
+    0.999848
+    """
+    check_sigma_range(sigma_min, sigma_max)
+    eigenvalue = non_negative("eigenvalue", eigenvalue)
+    return np.log(eigenvalue + sigma_min**2) - np.log1p(eigenvalue / sigma_max**2)

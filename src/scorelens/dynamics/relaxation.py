@@ -1,0 +1,188 @@
+"""Gain laws whose gain relaxes exponentially to the optimum at each noise level, and their sampling
+integrals."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import final
+
+import numpy as np
+
+from scorelens.dynamics import gain_law
+from scorelens.dynamics.gain_law import GainLaw, VarianceTrajectory
+from scorelens.dynamics.golden_section import golden_minimum
+from scorelens.dynamics.quadrature import Rule, graded_rule, steep_rule
+
+_BLOCK = 1 << 18
+_LEAST_EXPONENT = -700.0
+_MOST_KEPT = 1 << 22
+
+
+class RelaxationLaw(GainLaw):
+    """``gain = optimum + (start gain - optimum) exp(-flow_time * speed)``.
+
+    ``speed`` is proportional to ``eigenvalue + noise_variance`` (the input's variance along the mode) and the
+    start gain does not depend on the eigenvalue; both facts are used by `scorelens.dynamics.local_exponent`.
+    """
+
+    @abstractmethod
+    def offset(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+        """Start gain minus optimum, factored so that it does not cancel."""
+
+    @abstractmethod
+    def speed(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+        """Relaxation rate per unit of flow time."""
+
+    @abstractmethod
+    def steepness(self, log_sigma: np.ndarray) -> np.ndarray:
+        """Upper bound of ``|d log(speed) / d log(sigma)|`` for any eigenvalue, same shape as
+        ``log_sigma``."""
+
+    @property
+    @abstractmethod
+    def breaks(self) -> tuple[float, ...]:
+        """Values of ``log(sigma)`` where the speed jumps."""
+
+    def limit_gain(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+        eigenvalue = gain_law.non_negative("eigenvalue", eigenvalue)
+        return eigenvalue / (eigenvalue + gain_law.positive("noise_variance", noise_variance))
+
+    def evolve(
+        self,
+        gain: np.ndarray | float,
+        eigenvalue: np.ndarray | float,
+        noise_variance: np.ndarray | float,
+        flow_time: np.ndarray | float,
+    ) -> np.ndarray:
+        exponent = gain_law.non_negative("flow_time", flow_time) * self.speed(eigenvalue, noise_variance)
+        # Both terms keep their digits: the first late, the second early.
+        return gain * np.exp(-exponent) - self.limit_gain(eigenvalue, noise_variance) * np.expm1(-exponent)
+
+    def log_limit_variance(
+        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
+    ) -> np.ndarray:
+        return gain_law.log_converged_variance(eigenvalue, sigma_min, sigma_max)
+
+
+@final
+class RelaxationTrajectory(VarianceTrajectory):
+    """Generated variance of a relaxation law by quadrature in ``log(sigma)`` ([E5]).
+
+    Offsets and speeds at the nodes are kept where they fit, so that repeated evaluation costs one exponential
+    per node, mode and time; memory is otherwise that of the result.
+    """
+
+    def __init__(
+        self, law: RelaxationLaw, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
+    ) -> None:
+        gain_law.check_sigma_range(sigma_min, sigma_max)
+        self._law = law
+        self._modes = gain_law.non_negative("eigenvalue", eigenvalue)
+        self._rule = steep_rule(np.log(sigma_min), np.log(sigma_max), law.steepness, law.breaks)
+        self._shape = np.broadcast_shapes(law.offset(self._modes, 1.0).shape, self._modes.shape)
+        fits = len(self._rule.weight) * int(np.prod(self._shape)) <= _MOST_KEPT
+        self._kept = self._evaluate(self._rule.noise_variance, len(self._shape)) if fits else None
+
+    def growth(self, flow_time: np.ndarray | float) -> np.ndarray:
+        times = gain_law.non_negative("flow_time", flow_time)
+        total = np.zeros(np.broadcast_shapes(self._shape, times.shape))
+        for weight, offset, speed in self._blocks(total.shape):
+            if offset.any():
+                total += 2.0 * _weighted_sum(weight * offset, _relaxed(times, speed))  # [E5]
+        return total
+
+    def growth_and_slope(self, flow_time: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+        times = gain_law.non_negative("flow_time", flow_time)
+        shape = np.broadcast_shapes(self._shape, times.shape)
+        growth, slope = np.zeros(shape), np.zeros(shape)
+        for weight, offset, speed in self._blocks(shape):
+            relaxed = _relaxed(times, speed)
+            growth += 2.0 * _weighted_sum(weight * offset, relaxed)
+            relaxed += 1.0
+            slope -= 2.0 * _weighted_sum(weight * offset * speed, relaxed)
+        return growth, slope
+
+    def _blocks(self, shape: tuple[int, ...]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        n_block = max(1, _BLOCK // max(1, int(np.prod(shape))))
+        for first in range(0, len(self._rule.weight), n_block):
+            part = slice(first, first + n_block)
+            weight = self._rule.weight[part].reshape(-1, *(1,) * len(shape))
+            if self._kept is None:
+                offset, speed = self._evaluate(self._rule.noise_variance[part], len(shape))
+            else:
+                offset, speed = (_padded(kept[part], len(shape)) for kept in self._kept)
+            yield weight, offset, speed
+
+    def _evaluate(self, noise_variance: np.ndarray, n_dims: int) -> tuple[np.ndarray, np.ndarray]:
+        noise = noise_variance.reshape(-1, *(1,) * n_dims)
+        return self._law.offset(self._modes, noise), self._law.speed(self._modes, noise)
+
+
+def quadrature_deviation(
+    law: RelaxationLaw,
+    eigenvalue: np.ndarray | float,
+    flow_time: np.ndarray | float,
+    sigma_min: float,
+    sigma_max: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sign and logarithm of ``log(generated / limit variance)``: a signed log-sum-exp, without underflow."""
+    gain_law.check_sigma_range(sigma_min, sigma_max)
+    modes, times = (
+        gain_law.non_negative("eigenvalue", eigenvalue),
+        gain_law.non_negative("flow_time", flow_time),
+    )
+    shape = np.broadcast_shapes(law.offset(modes, 1.0).shape, times.shape)
+    rule = late_rule(law, modes.reshape((1,) * (len(shape) - modes.ndim) + modes.shape), sigma_min, sigma_max)
+    largest, total = np.full(shape, -np.inf), np.zeros(shape)
+    n_block = max(1, _BLOCK // max(1, int(np.prod(shape))))
+    for first in range(0, len(rule.weight), n_block):
+        noise_variance, weight = (
+            rule.noise_variance[first : first + n_block],
+            rule.weight[first : first + n_block],
+        )
+        offset = 2.0 * weight * law.offset(modes, noise_variance)
+        exponent = _log_abs(offset) - times * law.speed(modes, noise_variance)
+        grown = np.maximum(largest, exponent.max(axis=0))
+        scale = np.where(np.isfinite(grown), grown, 0.0)
+        total = total * np.exp(largest - scale) + (np.sign(offset) * np.exp(exponent - scale)).sum(axis=0)
+        largest = grown
+    return np.sign(total), _log_abs(total) + largest
+
+
+def late_rule(law: RelaxationLaw, modes: np.ndarray, sigma_min: float, sigma_max: float) -> Rule:
+    """Rule that resolves what is left at any flow time, however late: graded towards the slowest noise
+    levels.
+
+    Nodes have shape ``(node, *extra)``, where ``extra`` has as many dimensions as ``modes`` and broadcasts
+    with it.
+    """
+    low, high = np.log(sigma_min), np.log(sigma_max)
+    coarse = steep_rule(low, high, law.steepness, law.breaks).log_sigma
+    speed = law.speed(modes, np.exp(2.0 * coarse).reshape(-1, *(1,) * modes.ndim))
+    slowest = speed.argmin(axis=0)
+    before, after = coarse[np.maximum(slowest - 1, 0)], coarse[np.minimum(slowest + 1, len(coarse) - 1)]
+    interior = golden_minimum(lambda u: law.speed(modes, np.exp(2.0 * u)), before, after)
+    at_end = (slowest == 0) | (slowest == len(coarse) - 1)
+    steepest = float(law.steepness(coarse).max())
+    return graded_rule(low, high, np.where(at_end, low, interior), law.breaks, min(0.4, 2.0 / steepest))
+
+
+def _relaxed(times: np.ndarray, speed: np.ndarray) -> np.ndarray:
+    # Bounded below, because the exponential of what underflows is ten times slower.
+    exponent = -times * speed
+    np.maximum(exponent, _LEAST_EXPONENT, out=exponent)
+    return np.expm1(exponent, out=exponent)
+
+
+def _weighted_sum(weight: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return np.einsum("n...,n...->...", *np.broadcast_arrays(weight, values))
+
+
+def _padded(values: np.ndarray, n_dims: int) -> np.ndarray:
+    return values.reshape(values.shape[:1] + (1,) * (n_dims + 1 - values.ndim) + values.shape[1:])
+
+
+def _log_abs(value: np.ndarray) -> np.ndarray:
+    zero = value == 0.0
+    return np.where(zero, -np.inf, np.log(np.where(zero, 1.0, np.abs(value))))
