@@ -19,6 +19,9 @@ DIMENSIONS: dict[str, tuple[str, str]] = {
     "height": ("row", "pixel"),
     "width": ("column", "pixel"),
     "feature": ("coordinate of a sample", "1"),
+    "criterion": ("threshold that counts as emerged", "1"),
+    "source": ("where it comes from: a measurement or the law", "1"),
+    "branch": ("which modes: rising or falling to their target", "1"),
 }
 """Allowed dimensions: name -> (long_name, units) of its coordinate."""
 
