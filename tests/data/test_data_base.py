@@ -80,6 +80,14 @@ def test_a_part_inspects_its_own_rows() -> None:
     assert part.inspection.constant.tolist() == [1]
 
 
+def test_a_part_of_inspected_data_inspects_its_own_rows_too() -> None:
+    values = np.random.default_rng(0).random((10, 2))
+    data = Data("x", values, "vector")
+    train, held = replace(data, facts=data.inspection).split(0.3, seed=0)
+    np.testing.assert_array_equal(train.inspection.maximum, values[train.rows].max(axis=0))
+    np.testing.assert_array_equal(held.inspection.minimum, values[held.rows].min(axis=0))
+
+
 def test_data_that_never_vary_are_refused() -> None:
     with pytest.raises(ValueError, match="all 3 features are constant, so there is nothing to learn"):
         _ = Data("x", np.ones((5, 3)), "vector").warnings
@@ -109,9 +117,9 @@ def test_resident_memory_does_not_grow_with_a_mapped_file(tmp_path: Path) -> Non
     mapped = np.lib.format.open_memmap(tmp_path / "big.npy", mode="w+", dtype=np.float32, shape=(n, dim))
     mapped[:] = np.random.default_rng(0).standard_normal(dim, dtype=np.float32) * np.arange(n)[:, None]
     del mapped
+    before, most = resident_file_pages(), 0
     data = load(tmp_path / "big.npy")
     assert isinstance(data.values, np.memmap)
-    before, most = resident_file_pages(), 0
     for part in data.split(0.5, seed=0):
         for _ in part.blocks(1000):
             most = max(most, resident_file_pages())

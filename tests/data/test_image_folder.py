@@ -125,6 +125,12 @@ def test_a_file_that_is_no_image_is_named(folder: Path, content: bytes) -> None:
         load(folder)
 
 
+def test_only_the_listed_formats_are_read_whatever_the_suffix(folder: Path) -> None:
+    Image.fromarray(pixels(5, 4)).save(folder / "disguised.png", format="GIF")
+    with pytest.raises(ValueError, match=r"disguised.png cannot be read as an image \(unknown format\)"):
+        load(folder)
+
+
 def test_a_truncated_image_is_named(folder: Path) -> None:
     content = (folder / "a.png").read_bytes()
     (folder / "z.png").write_bytes(content[: len(content) // 2])

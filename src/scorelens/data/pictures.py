@@ -166,6 +166,6 @@ class _Stack:
 
 
 def _reason(error: Exception) -> str:
-    return (
-        "unknown format" if isinstance(error, UnidentifiedImageError) else str(error) or type(error).__name__
-    )
+    if isinstance(error, UnidentifiedImageError):
+        return "unknown format"
+    return str(error) or type(error).__name__
