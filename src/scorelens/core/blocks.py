@@ -66,6 +66,14 @@ def one_pass(blocks: Blocks, event_shape: tuple[int, ...]) -> Iterator[np.ndarra
         yield from row_blocks(flat_rows(block, math.prod(event_shape)))
 
 
+def check_finite(chunk: np.ndarray, first_index: int) -> None:
+    """Raise ``ValueError`` if ``chunk (b, d)`` holds a NaN or infinity; ``first_index`` numbers its row 0."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = chunk.sum(dtype=np.float64)
+    if not np.isfinite(total):
+        refuse_non_finite(chunk, first_index)
+
+
 def refuse_non_finite(chunk: np.ndarray, first_index: int) -> None:
     """Raise ``ValueError`` naming the first NaN or infinity; ``first_index`` is the sample index of row 0."""
     bad = np.argwhere(~np.isfinite(chunk))

@@ -13,7 +13,7 @@ from typing import NamedTuple, final
 import numpy as np
 
 from scorelens.core import array_file, checks
-from scorelens.core.blocks import Blocks, one_pass
+from scorelens.core.blocks import Blocks, check_finite, one_pass
 from scorelens.core.feature_moments import FeatureMoments
 
 _KIND = "Fourier spectrum"
@@ -65,11 +65,11 @@ class FourierSpectrum:
     def radial(self) -> RadialSpectrum:
         """Mean power per ring of the frequency plane.
 
-        A ring is one period per shorter side of the image wide. Its frequency is the mean over its
+        A ring is one period per longer side of the image wide. Its frequency is the mean over its
         coefficients; corners beyond the axes are included.
         """
         channels, height, width = self.power.shape
-        ring = np.rint(self.frequency * min(height, width)).astype(int).ravel()
+        ring = np.rint(self.frequency * max(height, width)).astype(int).ravel()
         _, ring, count = np.unique(ring, return_inverse=True, return_counts=True)
         frequency = np.bincount(ring, self.frequency.ravel()) / count
         power = [np.bincount(ring, channel.ravel()) / count for channel in self.power.reshape(channels, -1)]
@@ -108,6 +108,7 @@ def fourier_spectrum(blocks: Blocks, event_shape: tuple[int, ...]) -> FourierSpe
     shape = (1,) * (3 - len(event_shape)) + tuple(event_shape)
     moments, origin = FeatureMoments(), None
     for chunk in one_pass(blocks, tuple(event_shape)):
+        check_finite(chunk, moments.n_samples)
         origin = chunk[0].astype(np.float64) if origin is None else origin
         # Relative to the first image: a mean far larger than the spread then costs no accuracy.
         images = (chunk - origin).reshape(-1, *shape)

@@ -28,8 +28,8 @@ class Spectrum:
     - ``total_variance``: trace of the covariance, all ``d`` directions.
     - ``event_shape``: shape of one event; its product is ``d``.
     - ``method``: how it was computed (a fact for the reader).
-    - ``eigenvalue_error``: shape ``(k,)``, bound on the numerical error of each eigenvalue; 0 where exact
-      to rounding (the default). Sampling error is not in it.
+    - ``eigenvalue_error``: shape ``(k,)``, estimate of the numerical error of each eigenvalue, on the safe
+      side; 0 where exact to rounding (the default). Sampling error is not in it.
 
     Raises ``ValueError`` if shapes disagree, a value is not finite, or eigenvalues ascend or are negative.
 

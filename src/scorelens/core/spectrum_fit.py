@@ -45,8 +45,9 @@ def fit_spectrum(
     - ``covariance``: one pass, memory O(d^2), then an exact eigen-decomposition; ``n_modes`` defaults to d;
     - ``gram``: one pass, all samples in memory, exact; ``n_modes`` defaults to ``min(n - 1, d)``;
     - ``krylov``: one pass for the mean and then one per step of block Krylov iteration, memory
-      O(d n_modes); needs ``n_modes``. Each eigenvalue carries a bound on its error, at most ``tolerance``
-      times the eigenvalue unless ``max_passes`` ended the iteration (then a ``UserWarning`` says so).
+      O(d n_modes); needs ``n_modes``. Each eigenvalue carries an estimate of its error, at most
+      ``tolerance`` times the eigenvalue unless ``max_passes`` ended the iteration (then a ``UserWarning``
+      says so); see `scorelens.core.block_krylov`.
       ``seed`` chooses its start; nothing else is random;
     - ``auto``: ``d <= 4096``: ``gram`` if ``n < d``, else ``covariance``, in one pass. Larger d: ``gram`` if
       ``n < d``, ``n <= 4096`` and the samples fit in a gigabyte; else ``krylov`` (``n_modes`` is needed).
@@ -164,7 +165,7 @@ def _warn_if_unfinished(pairs: Eigenpairs, tolerance: float) -> None:
     if unfinished.size:
         warnings.warn(
             f"{unfinished.size} of {len(pairs.values)} eigenvalues (the first: mode {unfinished[0]}) did not "
-            f"reach tolerance {tolerance:g} in {pairs.n_passes} passes; eigenvalue_error holds their bounds; "
+            f"reach tolerance {tolerance:g} in {pairs.n_passes} passes; see eigenvalue_error; "
             "raise max_passes, or ask for fewer modes",
             stacklevel=4,
         )
