@@ -29,7 +29,7 @@ def test_write_replaces_whole_file(tmp_path: Path):
 def test_write_folder_replaces_old_content(tmp_path: Path):
     folder = tmp_path / "group"
     storage.write_folder(folder, {"a": b"1", "deep/b": b"2"})
-    storage.write_folder(folder, {"c": lambda path: path.write_bytes(b"3")})
+    storage.write_folder(folder, {"c": b"3"})
     assert sorted(p.name for p in folder.iterdir()) == ["c"]
     assert (folder / "c").read_bytes() == b"3"
     assert list(tmp_path.iterdir()) == [folder]

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from scorelens.core import checks
@@ -22,8 +22,11 @@ NETWORKS: dict[str, type[MLPUNet]] = {"mlp-unet": MLPUNet}
 _PRECONDITIONERS = {cls.name: cls for cls in ALL}
 
 
-def save(denoiser: PreconditionedDenoiser, path: str | Path) -> None:
-    """Write weights, buffers and how to rebuild them to ``path`` (not atomic: the caller renames)."""
+def encode(denoiser: PreconditionedDenoiser) -> bytes:
+    """The file's content: weights, buffers and how to rebuild them.
+
+    Raises ``ValueError`` for a network that is not one of `NETWORKS`.
+    """
     network = denoiser.network
     name = next((name for name, cls in NETWORKS.items() if type(network) is cls), None)
     if name is None:
@@ -37,11 +40,11 @@ def save(denoiser: PreconditionedDenoiser, path: str | Path) -> None:
         "preconditioner": denoiser.preconditioner.name,
     }
     state = {key: value.detach().contiguous() for key, value in denoiser.state_dict().items()}
-    save_file(state, path, metadata=header)
+    return save(state, metadata=header)
 
 
 def load(path: str | Path) -> PreconditionedDenoiser:
-    """Rebuild the denoiser that `save` wrote, on the CPU, in evaluation mode.
+    """Rebuild the denoiser that `encode` made, on the CPU, in evaluation mode.
 
     Raises ``ValueError`` naming the file and the remedy if it is missing, truncated or of another kind.
     """

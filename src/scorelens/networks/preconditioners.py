@@ -31,6 +31,11 @@ class Preconditioner(nn.Module, ABC):
     def from_covariance(cls, covariance: AssumedCovariance) -> Self:
         """Build it for data of the assumed covariance, buffers in float32."""
 
+    @property
+    @abstractmethod
+    def mean_variance(self) -> float:
+        """Assumed variance per coordinate, ``trace(G) / d``."""
+
     @abstractmethod
     def denoise(self, network: Network, x: Tensor, sigma: Tensor) -> Tensor:
         """``D(x)`` for ``x`` of shape ``(batch, *event)`` and ``sigma`` of shape ``(batch,)``."""
@@ -73,6 +78,10 @@ class EDM(Preconditioner):
     def from_covariance(cls, covariance: AssumedCovariance) -> Self:
         return cls(_float32(covariance.mean), _float32(covariance.mean_variance))
 
+    @property
+    def mean_variance(self) -> float:
+        return float(self.variance)
+
     def denoise(self, network: Network, x: Tensor, sigma: Tensor) -> Tensor:
         skip, output, input = self.scalings(sigma)
         centred = x.flatten(1) - self.mean
@@ -114,8 +123,17 @@ class _Operator(Preconditioner):
         )
 
     @property
+    def mean_variance(self) -> float:
+        return float(self._mean_over_directions(self.variances, self.rest))
+
+    @property
     def _complete(self) -> bool:
         return self.eigenvectors.shape[0] == self.eigenvectors.shape[1]
+
+    def _mean_over_directions(self, modes: Tensor, rest: Tensor) -> Tensor:
+        """Mean over all d directions, last axis kept with length one."""
+        dim, n_modes = self.eigenvectors.shape
+        return (modes.sum(-1, keepdim=True) + (dim - n_modes) * rest) / dim
 
     def _along(self, flat: Tensor) -> Tensor:
         """Coordinates along the modes, ``(batch, k)``."""
@@ -196,11 +214,6 @@ class SpectralSkip(_Operator):
         )
         mean_variance = self._mean_over_directions(self.variances, self.rest)
         return spectral_skip_scalings(variance, level, posterior, mean_variance)  # [E32]
-
-    def _mean_over_directions(self, modes: Tensor, rest: Tensor) -> Tensor:
-        """Mean over all d directions, last axis kept with length one."""
-        dim, n_modes = self.eigenvectors.shape
-        return (modes.sum(-1, keepdim=True) + (dim - n_modes) * rest) / dim
 
 
 ALL: tuple[type[Preconditioner], ...] = (EDM, Spectral, SpectralSkip)

@@ -89,8 +89,7 @@ class Run:
                 f"{path} holds a run of another configuration ({_difference(run.config, config)}); "
                 "resume it with the same arguments, or choose another folder (--out)"
             )
-        for folder in (path, run._measurements, run._datasets, run.checkpoint_folder):
-            storage.remove_partial(folder)
+        run.remove_leftovers()
         run._prepare()
         return run
 
@@ -100,6 +99,11 @@ class Run:
                 storage.write_file(folder / zarr_group.FILE, zarr_group.group_file({}))
         if not self.environment:
             self.record_environment()
+
+    def remove_leftovers(self) -> None:
+        """Delete what a killed process left half written; call it only while no other process writes."""
+        for folder in (self.path, self._measurements, self._datasets, self.checkpoint_folder):
+            storage.remove_partial(folder)
 
     @property
     def spectrum_path(self) -> Path:

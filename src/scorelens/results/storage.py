@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 PARTIAL = ".partial-"
@@ -14,9 +14,6 @@ PARTIAL = ".partial-"
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
-
-Content = bytes | Callable[[Path], object]
-"""The bytes of a file, or a function that writes the file at the path it is given."""
 
 
 class StorageError(OSError):
@@ -45,7 +42,7 @@ def write_text(path: Path, text: str) -> None:
     write_file(path, text.encode())
 
 
-def write_file(path: Path, content: Content) -> None:
+def write_file(path: Path, content: bytes) -> None:
     """Write one file atomically: temporary name, flushed to disk, renamed. Raises `StorageError`."""
     path = Path(path)
     with explained(path):
@@ -57,7 +54,7 @@ def write_file(path: Path, content: Content) -> None:
         _sync(path.parent)
 
 
-def write_folder(path: Path, files: Mapping[str, Content]) -> None:
+def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     """Write a folder of ``files`` (relative name -> content) so that it appears whole, by one rename.
 
     An existing folder at ``path`` is replaced. Raises `StorageError`.
@@ -123,7 +120,7 @@ def _delete(path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _write_tree(root: Path, files: Mapping[str, Content]) -> None:
+def _write_tree(root: Path, files: Mapping[str, bytes]) -> None:
     _delete(root)
     folders = {root}
     for name, content in files.items():
@@ -135,11 +132,7 @@ def _write_tree(root: Path, files: Mapping[str, Content]) -> None:
         _sync(folder)
 
 
-def _write_synced(path: Path, content: Content) -> None:
-    if callable(content):
-        content(path)
-        _sync(path)
-        return
+def _write_synced(path: Path, content: bytes) -> None:
     with open(path, "wb") as file:
         file.write(content)
         file.flush()
@@ -147,8 +140,8 @@ def _write_synced(path: Path, content: Content) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Flush a file or folder to disk, where the system can open it (Windows cannot open folders)."""
-    if os.name == "nt" and path.is_dir():
+    """Flush a folder's entries to disk, where the system can open folders (Windows cannot)."""
+    if os.name == "nt":
         return
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -1,1 +1,20 @@
+"""Training: the loop, checkpoints, and the schedule of measurements."""
 
+from scorelens.training.build import build_denoiser, build_loss, build_preconditioner, sigma_data
+from scorelens.training.checkpoints import CorruptCheckpoint
+from scorelens.training.failure import NonFiniteLoss
+from scorelens.training.load import load_denoiser
+from scorelens.training.loop import train
+from scorelens.training.schedule import measurement_steps
+
+__all__ = [
+    "CorruptCheckpoint",
+    "NonFiniteLoss",
+    "build_denoiser",
+    "build_loss",
+    "build_preconditioner",
+    "load_denoiser",
+    "measurement_steps",
+    "sigma_data",
+    "train",
+]

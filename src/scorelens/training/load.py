@@ -1,0 +1,31 @@
+"""From what training stored back to a denoiser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scorelens.networks import PreconditionedDenoiser
+from scorelens.networks import file as denoiser_file
+from scorelens.results import Run
+from scorelens.training import checkpoints
+
+
+def load_denoiser(path: str | Path) -> PreconditionedDenoiser:
+    """The denoiser of a run folder, a checkpoint folder or a ``.safetensors`` file, on the CPU, evaluating.
+
+    A run gives its latest undamaged checkpoint, a checkpoint its averaged weights if it has them.
+    Nothing in a file is executed. Raises ``ValueError`` naming the file and the remedy.
+    """
+    path = Path(path)
+    if (path / "config.json").is_file():
+        folder = checkpoints.newest_good(Run.open(path))
+        if folder is None:
+            raise ValueError(f"{path} holds no undamaged checkpoint; train it, or continue with --resume")
+        return load_denoiser(folder)
+    if path.is_dir():
+        checksums = checkpoints.verified_state(path)["checksums"]
+        name = checkpoints.EMA if checkpoints.EMA in checksums else checkpoints.MODEL
+        return denoiser_file.load(path / name)
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist; give a run folder, a checkpoint folder or a file")
+    return denoiser_file.load(path)
