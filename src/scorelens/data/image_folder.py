@@ -40,22 +40,23 @@ class ImageFolder(FileSource):
         require_samples(self.label, len(images))
         rows = selection.rows(len(images), self.label)
         chosen = images if rows is None else [images[i] for i in rows]
-        encoded = (Encoded(str(path), self.path / path) for path in chosen)
+        encoded = (Encoded(name, self.path / name) for name in chosen)
         values, notes = stack(encoded, len(chosen))
         return Data(self.label, values, "image", scale=PIXEL_SCALE, offset=-1.0, notes=(*ignored, *notes))
 
-    def _listing(self) -> tuple[list[Path], tuple[str, ...]]:
+    def _listing(self) -> tuple[list[str], tuple[str, ...]]:
+        """Names of the images, relative to the folder and sorted, and a note on what else lies there."""
         from scorelens.data.pictures import SUFFIXES
 
         try:
-            files = sorted(_visible_files(self.path))
+            names = sorted(_visible_files(self.path))
         except OSError as error:
             raise self.unreadable("a folder of images", error) from error
-        images = [path for path in files if path.suffix.lower() in SUFFIXES]
-        others = [path for path in files if path.suffix.lower() not in SUFFIXES]
-        foreign = [path for path in others if path.suffix.lower() not in COMPANIONS]
+        images = [name for name in names if _suffix(name) in SUFFIXES]
+        others = [name for name in names if _suffix(name) not in SUFFIXES]
+        foreign = [name for name in others if _suffix(name) not in COMPANIONS]
         if not images:
-            raise ValueError(f"the folder {self.path} holds no images ({_contents(files)}); {_remedy(files)}")
+            raise ValueError(f"the folder {self.path} holds no images ({_contents(names)}); {_remedy(names)}")
         if foreign:
             raise ValueError(
                 f"{foreign[0]} in the folder {self.path} is not an image; "
@@ -65,23 +66,29 @@ class ImageFolder(FileSource):
         return images, (note,) if note else ()
 
 
-def _visible_files(folder: Path) -> Iterator[Path]:
+def _visible_files(folder: Path) -> Iterator[str]:
     for parent, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(parent, n).relative_to(folder) for n in names if not n.startswith("."))
+        within = os.path.relpath(parent, folder)
+        prefix = "" if within == os.curdir else f"{within}{os.sep}"
+        yield from (f"{prefix}{name}" for name in names if not name.startswith("."))
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
 
 
 def _raise(error: OSError) -> None:
     raise error
 
 
-def _contents(files: list[Path]) -> str:
-    if not files:
+def _contents(names: list[str]) -> str:
+    if not names:
         return "it is empty"
-    suffix, count = Counter(path.suffix or "no suffix" for path in files).most_common(1)[0]
-    return f"{len(files)} files, {count} of them {suffix}"
+    suffix, count = Counter(_suffix(name) or "no suffix" for name in names).most_common(1)[0]
+    return f"{len(names)} files, {count} of them {suffix}"
 
 
-def _remedy(files: list[Path]) -> str:
-    readable = [path for path in files if path.suffix.lower() in (".npy", ".npz", ".parquet")]
-    return f"give the file itself, as in {readable[0].name}" if readable else "give a folder of images"
+def _remedy(names: list[str]) -> str:
+    readable = [name for name in names if _suffix(name) in (".npy", ".npz", ".parquet")]
+    return f"give the file itself, as in {readable[0]}" if readable else "give a folder of images"
