@@ -28,8 +28,8 @@ class Preconditioner(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def from_covariance(cls, covariance: AssumedCovariance) -> Self:
-        """Build it for data of the assumed covariance, buffers in float32."""
+    def from_covariance(cls, covariance: AssumedCovariance, dtype: torch.dtype = torch.float32) -> Self:
+        """Build it for data of the assumed covariance, buffers in ``dtype``."""
 
     @property
     @abstractmethod
@@ -75,8 +75,8 @@ class EDM(Preconditioner):
         self.register_buffer("variance", variance)
 
     @classmethod
-    def from_covariance(cls, covariance: AssumedCovariance) -> Self:
-        return cls(_float32(covariance.mean), _float32(covariance.mean_variance))
+    def from_covariance(cls, covariance: AssumedCovariance, dtype: torch.dtype = torch.float32) -> Self:
+        return cls(_buffer(covariance.mean, dtype), _buffer(covariance.mean_variance, dtype))
 
     @property
     def mean_variance(self) -> float:
@@ -114,13 +114,9 @@ class _Operator(Preconditioner):
         self.register_buffer("rest", rest)
 
     @classmethod
-    def from_covariance(cls, covariance: AssumedCovariance) -> Self:
-        return cls(
-            _float32(covariance.mean),
-            _float32(covariance.eigenvectors),
-            _float32(covariance.variances),
-            _float32(covariance.rest),
-        )
+    def from_covariance(cls, covariance: AssumedCovariance, dtype: torch.dtype = torch.float32) -> Self:
+        parts = (covariance.mean, covariance.eigenvectors, covariance.variances, covariance.rest)
+        return cls(*(_buffer(part, dtype) for part in parts))
 
     @property
     def mean_variance(self) -> float:
@@ -219,5 +215,5 @@ class SpectralSkip(_Operator):
 ALL: tuple[type[Preconditioner], ...] = (EDM, Spectral, SpectralSkip)
 
 
-def _float32(values: object) -> Tensor:
-    return torch.as_tensor(values, dtype=torch.float64).float().contiguous()
+def _buffer(values: object, dtype: torch.dtype) -> Tensor:
+    return torch.as_tensor(values, dtype=torch.float64).to(dtype).clone(memory_format=torch.contiguous_format)
