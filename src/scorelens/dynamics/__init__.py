@@ -1,33 +1,83 @@
 """Closed-form learning dynamics: gain laws, generated variance, emergence, power laws, calibration."""
 
+from scorelens.dynamics.calibration import Calibration, StepForecast, calibrate, timing_sd
+from scorelens.dynamics.covariance_flow import generated_covariance
+from scorelens.dynamics.divergence import (
+    kl_from_log_ratio,
+    kl_per_mode,
+    log_ratio_to_data,
+    log_ratio_to_limit,
+)
+from scorelens.dynamics.dose_fit import DoseFit, fit_dose
 from scorelens.dynamics.emergence import Emergence, emergence_time, gain_emergence_time, gray_zone
-from scorelens.dynamics.gain_law import GainLaw
+from scorelens.dynamics.gain_law import GainLaw, VarianceTrajectory
+from scorelens.dynamics.learning_curve import (
+    LearningCurve,
+    average_learning_curve,
+    edm_weight,
+    learning_curve,
+)
+from scorelens.dynamics.local_exponent import LocalExponent, local_exponent
 from scorelens.dynamics.loss_weight import LossWeight, PixelWeight, TargetWeight, UnitWeight
+from scorelens.dynamics.measured_emergence import MeasuredEmergence, emergence_step, published_emergence_step
 from scorelens.dynamics.mode_scaling import Population
 from scorelens.dynamics.one_layer import OneLayer
+from scorelens.dynamics.power_law import EmergencePowerLaws, PowerLaw, fit_power_law, fit_power_laws
 from scorelens.dynamics.preconditioned import PreconditionedOneLayer
+from scorelens.dynamics.relaxation import RelaxationLaw
 from scorelens.dynamics.sampler import ExactSampler, HeunSampler, Sampler, generated_variance_on_grid
+from scorelens.dynamics.spectral_matrix import SpectralMatrixLaw
+from scorelens.dynamics.teaching import output_sensitivity, responsibility
 from scorelens.dynamics.variance_table import log_variance_table
 
 __all__ = [
     "ALL",
+    "Calibration",
+    "DoseFit",
     "Emergence",
+    "EmergencePowerLaws",
     "ExactSampler",
     "GainLaw",
     "HeunSampler",
+    "LearningCurve",
+    "LocalExponent",
     "LossWeight",
+    "MeasuredEmergence",
     "OneLayer",
     "PixelWeight",
     "Population",
+    "PowerLaw",
     "PreconditionedOneLayer",
+    "RelaxationLaw",
     "Sampler",
+    "SpectralMatrixLaw",
+    "StepForecast",
     "TargetWeight",
     "UnitWeight",
+    "VarianceTrajectory",
+    "average_learning_curve",
+    "calibrate",
+    "edm_weight",
+    "emergence_step",
     "emergence_time",
+    "fit_dose",
+    "fit_power_law",
+    "fit_power_laws",
     "gain_emergence_time",
+    "generated_covariance",
     "generated_variance_on_grid",
     "gray_zone",
+    "kl_from_log_ratio",
+    "kl_per_mode",
+    "learning_curve",
+    "local_exponent",
+    "log_ratio_to_data",
+    "log_ratio_to_limit",
     "log_variance_table",
+    "output_sensitivity",
+    "published_emergence_step",
+    "responsibility",
+    "timing_sd",
 ]
 
 ALL: tuple[type[GainLaw], ...] = (OneLayer, PreconditionedOneLayer)

@@ -99,6 +99,12 @@ class GainLaw(ABC):
         """Logarithm of the variance that the sampler generates with ``limit_gain`` at every noise level."""
 
     @abstractmethod
+    def log_limit_ratio(
+        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
+    ) -> np.ndarray:
+        """``log(limit variance / data variance)``, small and exact; ``inf`` for an eigenvalue 0."""
+
+    @abstractmethod
     def trajectory(
         self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
     ) -> VarianceTrajectory:

@@ -64,6 +64,15 @@ class RelaxationLaw(GainLaw):
     ) -> np.ndarray:
         return gain_law.log_converged_variance(eigenvalue, sigma_min, sigma_max)
 
+    def log_limit_ratio(
+        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
+    ) -> np.ndarray:
+        gain_law.check_sigma_range(sigma_min, sigma_max)
+        modes = gain_law.non_negative("eigenvalue", eigenvalue)
+        known = np.where(modes > 0.0, modes, 1.0)
+        ratio = np.log1p(sigma_min**2 / known) - np.log1p(modes / sigma_max**2)
+        return np.where(modes > 0.0, ratio, np.inf)
+
 
 @final
 class RelaxationTrajectory(VarianceTrajectory):

@@ -1,0 +1,91 @@
+"""Learning curves: the denoising loss at each noise level, and averaged over a law of noise levels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from scorelens.core import checks
+from scorelens.core.noise_level import NoiseLevelLaw
+from scorelens.dynamics import gain_law
+from scorelens.dynamics.quadrature import steep_rule
+from scorelens.dynamics.relaxation import RelaxationLaw
+
+_SEARCH = np.linspace(-60.0, 60.0, 24001)
+_NEGLIGIBLE = 1e-18
+
+
+@dataclass(frozen=True, eq=False)
+class LearningCurve:
+    """Loss summed over modes, split into its floor and what training still can gain.
+
+    ``excess`` has shape ``(time, *rest)``, ``minimum`` the shape ``rest``: the loss of the optimal linear
+    denoiser.
+    """
+
+    excess: np.ndarray
+    minimum: np.ndarray
+
+    @property
+    def loss(self) -> np.ndarray:
+        """Excess plus minimum, shape ``(time, *rest)``."""
+        return self.excess + self.minimum
+
+
+def learning_curve(
+    law: RelaxationLaw, eigenvalue: np.ndarray, sigma: np.ndarray, flow_time: np.ndarray
+) -> LearningCurve:
+    """Squared error of the denoiser at each noise level, for centred data ((6.1), (6.2)).
+
+    ``eigenvalue (mode,)``, ``sigma (s,)``, ``flow_time (time,)``; the curve has ``excess (time, s)`` and
+    ``minimum (s,)``, in squared data units, summed over the modes. The score's error is the excess over
+    ``sigma^4``.
+
+    >>> from scorelens.dynamics import OneLayer
+    >>> curve = learning_curve(OneLayer(), np.array([1.0]), np.array([1.0]), np.array([0.0, 1.0]))
+    >>> curve.loss.round(6)
+    array([[1.      ],
+           [0.509158]])
+    """
+    modes, times = _one_dimensional("eigenvalue", eigenvalue), _one_dimensional("flow_time", flow_time)
+    noise = gain_law.positive("sigma", sigma)[:, None] ** 2
+    optimum = law.limit_gain(modes, noise)
+    # Excess of a mode: (eigenvalue + sigma^2) (gain - optimum)^2, with the gap as its start and its decay.
+    start, speed = (modes + noise) * law.offset(modes, noise) ** 2, law.speed(modes, noise)
+    excess = np.stack([(start * np.exp(-2.0 * time * speed)).sum(axis=-1) for time in times])
+    return LearningCurve(excess, (noise * optimum).sum(axis=-1))
+
+
+def average_learning_curve(
+    law: RelaxationLaw,
+    eigenvalue: np.ndarray,
+    flow_time: np.ndarray,
+    noise: NoiseLevelLaw,
+    weight: Callable[[np.ndarray], np.ndarray],
+) -> LearningCurve:
+    """Weighted loss averaged over noise levels drawn from ``noise``: ``excess (time,)`` and a scalar
+    ``minimum``.
+
+    ``weight`` maps ``sigma ** 2`` to the loss weight; `edm_weight` is EDM's.
+    """
+    levels = np.flatnonzero(noise.density(_SEARCH) > _NEGLIGIBLE * noise.density(_SEARCH).max())
+    low, high = float(_SEARCH[max(levels[0] - 1, 0)]), float(_SEARCH[min(levels[-1] + 1, _SEARCH.size - 1)])
+    rule = steep_rule(low, high, law.steepness, noise.jumps)
+    curve = learning_curve(law, eigenvalue, np.exp(rule.log_sigma), flow_time)
+    share = rule.weight * noise.density(rule.log_sigma) * weight(rule.noise_variance)
+    return LearningCurve(curve.excess @ share, np.asarray(curve.minimum @ share))
+
+
+def edm_weight(sigma_data: float) -> Callable[[np.ndarray], np.ndarray]:
+    """EDM's loss weight as a function of ``sigma ** 2``: ``1 / sigma^2 + 1 / sigma_data^2`` ([E1])."""
+    checks.positive("sigma_data", sigma_data)
+    return lambda noise_variance: 1.0 / noise_variance + 1.0 / sigma_data**2
+
+
+def _one_dimensional(name: str, value: np.ndarray) -> np.ndarray:
+    values = gain_law.non_negative(name, value)
+    if values.ndim != 1:
+        raise ValueError(f"{name} must be 1-D, got shape {values.shape}; ravel it")
+    return values
