@@ -57,7 +57,7 @@ TRAINING = {
     "ema_decay": Annotated[float | None, typer.Option(help="Average the weights so. Default: off.")],
     "width": Annotated[int | None, typer.Option(help="Width of the MLP-UNet. Default: 256.")],
     "depth": Annotated[int | None, typer.Option(help="Depth of the MLP-UNet. Default: 3.")],
-    "measurements": Annotated[int | None, typer.Option(help="How many times to measure. Default: 24.")],
+    "measurements": Annotated[int | None, typer.Option(help="How many times to measure. Default: 16.")],
     "resume": Annotated[
         bool | None, typer.Option("--resume", help="Continue an interrupted run where it stopped.")
     ],

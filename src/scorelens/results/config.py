@@ -100,9 +100,9 @@ class TrainingConfig(_Section):
 class MeasurementConfig(_Section):
     """When and how finely the instruments measure."""
 
-    n_measurements: int = Field(default=24, ge=2)
-    n_generated: int = Field(default=1024, ge=2)
-    n_probes: int = Field(default=1024, ge=2)
+    n_measurements: int = Field(default=16, ge=2)
+    n_generated: int = Field(default=256, ge=2)
+    n_probes: int = Field(default=512, ge=2)
     n_transfer_sigmas: int = Field(default=24, ge=3)
     n_images: int = Field(default=36, ge=1)
 
