@@ -121,7 +121,7 @@ def test_names_that_leave_the_folder_are_refused(run: Run):
         run.write_dataset("../../escape", measured(1.0))
 
 
-@pytest.mark.parametrize("file", ["generated/variance/c/0", "generated/zarr.json", "zarr.json"])
+@pytest.mark.parametrize("file", ["generated/variance/c.0", "generated/zarr.json", "zarr.json"])
 @pytest.mark.parametrize("damage", [b"", b"{broken", None])
 def test_damage_is_named_and_the_rest_stays_good(run: Run, file, damage):
     bad = run.path / "measurements.zarr" / "00000010" / file

@@ -64,7 +64,7 @@ def test_other_readers_open_it(folder: Path):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 @given(data=st.data())
 def test_any_flipped_byte_of_a_chunk_is_found(folder: Path, data):
-    chunks = sorted(p for p in folder.rglob("c/**/*") if p.is_file())
+    chunks = sorted(p for p in folder.rglob("c*") if p.is_file())
     file = data.draw(st.sampled_from(chunks))
     good = file.read_bytes()
     position = data.draw(st.integers(0, len(good) - 1))
@@ -80,7 +80,7 @@ def test_any_flipped_byte_of_a_chunk_is_found(folder: Path, data):
     assert f"delete {folder.parent} " in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["gain/c/0/0", "total/c", "zarr.json"])
+@pytest.mark.parametrize("name", ["gain/c.0.0", "total/c", "zarr.json"])
 @pytest.mark.parametrize("damage", ["missing", "empty", "truncated"])
 def test_lost_files_are_named(folder: Path, name: str, damage: str):
     file = folder / name

@@ -39,7 +39,7 @@ def encode(dataset: xr.Dataset) -> dict[str, bytes]:
     Raises ``ValueError`` for data types that have no stable place in zarr.
 
     >>> sorted(encode(xr.Dataset({"gain": ("mode", [1.0, 0.5])})))
-    ['gain/c/0', 'gain/zarr.json', 'zarr.json']
+    ['gain/c.0', 'gain/zarr.json', 'zarr.json']
     """
     files: dict[str, bytes] = {}
     arrays: dict[str, Any] = {}
@@ -118,7 +118,7 @@ def _array_metadata(values: np.ndarray, dims: list[str], attributes: dict[str, A
             "name": "regular",
             "configuration": {"chunk_shape": [max(n, 1) for n in values.shape]},
         },
-        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "."}},
         "fill_value": fill,
         "codecs": _CODECS,
         "attributes": attributes,
@@ -141,7 +141,7 @@ def _variable(folder: Path, metadata: dict[str, Any]) -> xr.Variable:
 
 
 def _chunk(ndim: int) -> str:
-    return "/".join(["c", *["0"] * ndim])
+    return ".".join(["c", *["0"] * ndim])
 
 
 def _sealed(values: np.ndarray) -> bytes:
@@ -164,7 +164,7 @@ def _read(file: Path) -> bytes:
 
 
 def _json(content: dict[str, Any]) -> bytes:
-    return json.dumps(content, indent=1, default=_plain).encode()
+    return json.dumps(content, default=_plain).encode()
 
 
 def _plain(value: Any) -> Any:

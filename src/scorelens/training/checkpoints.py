@@ -51,7 +51,7 @@ def save(run: Run, checkpoint: Checkpoint, *, keep: int) -> None:
         "loss_record": checkpoint.loss_record,
         "checksums": {name: _checksum(content) for name, content in files.items()},
     }
-    files[STATE] = json.dumps(state, indent=1).encode()
+    files[STATE] = json.dumps({"state": state, "checksum": _state_checksum(state)}, indent=1).encode()
     storage.write_folder(run.checkpoint_path(checkpoint.step), files)
     for step in run.checkpoints[:-keep]:
         storage.remove(run.checkpoint_path(step))
@@ -87,13 +87,15 @@ def verified_state(folder: Path) -> dict[str, Any]:
     """The parsed ``state.json`` of a checkpoint all of whose files match their checksums."""
     file = folder / STATE
     try:
-        state = json.loads(file.read_bytes())
-        checksums = dict(state["checksums"])
+        stored = json.loads(file.read_bytes())
+        state, expected = stored["state"], stored["checksum"]
     except OSError as error:
         raise CorruptCheckpoint(file, "is missing or cannot be read") from error
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptCheckpoint(file, "is not a complete checkpoint state") from error
-    for name, expected in checksums.items():
+    if _state_checksum(state) != expected:
+        raise CorruptCheckpoint(file, "is damaged (its checksum does not match)")
+    for name, expected in state["checksums"].items():
         if not (folder / name).is_file():
             raise CorruptCheckpoint(folder / name, "is missing")
         if _checksum((folder / name).read_bytes()) != expected:
@@ -117,6 +119,10 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, flat: dict[str, Tensor])
         state.setdefault(int(index), {})[name] = value
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _state_checksum(state: dict[str, Any]) -> str:
+    return _checksum(json.dumps(state, sort_keys=True).encode())
 
 
 def _checksum(content: bytes) -> str:
