@@ -117,9 +117,9 @@ def gain_emergence_time(
 
 def log_distance(law: GainLaw, eigenvalue: np.ndarray, target: str, sampler: Sampler) -> np.ndarray:
     """``log(target / start variance)`` per mode; ``-inf`` for an eigenvalue 0 with the target ``data``."""
-    start = sampler.log_start(law, eigenvalue)
     if target == "asymptote":
-        return sampler.log_limit(law, eigenvalue) - start
+        return sampler.log_way(law, eigenvalue)
+    start = sampler.log_start(law, eigenvalue)
     known = np.where(eigenvalue > 0.0, eigenvalue, 1.0)
     return np.where(eigenvalue > 0.0, np.log(known), -np.inf) - start
 

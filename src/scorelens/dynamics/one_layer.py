@@ -12,9 +12,9 @@ from scorelens.dynamics import gain_law
 from scorelens.dynamics.exponential_integral import e1_difference, ein, scaled_e1
 from scorelens.dynamics.gain_law import VarianceTrajectory
 from scorelens.dynamics.quadrature import panel_rule
-from scorelens.dynamics.relaxation import RelaxationLaw, quadrature_deviation
+from scorelens.dynamics.relaxation import RelaxationLaw, RelaxationTrajectory, quadrature_deviation
 
-_WELL_CONDITIONED = 1e-3
+_WELL_CONDITIONED = 1e-4
 _MEAN_PANEL_WIDTH = 0.25
 
 
@@ -146,11 +146,21 @@ class _OneLayerTrajectory(VarianceTrajectory):
 
     def growth(self, flow_time: np.ndarray | float) -> np.ndarray:
         times = gain_law.non_negative("flow_time", flow_time)
+        gains, modes, times = np.broadcast_arrays(self.gain, self.modes, times)
+        terms = self._terms(gains, modes, times)
+        growth = np.asarray(sum(terms))
+        hard = np.abs(growth) < _WELL_CONDITIONED * np.max(np.abs(terms), axis=0)
+        if hard.any():
+            exact = RelaxationTrajectory(OneLayer(gains[hard]), modes[hard], self.low**0.5, self.high**0.5)
+            growth[hard] = exact.growth(times[hard])
+        return growth
+
+    def _terms(self, gains: np.ndarray, modes: np.ndarray, times: np.ndarray) -> list[np.ndarray]:
+        """Terms of (5.3) less its start; they cancel early in training."""
         log_ratio = np.log(self.high / self.low)
-        learned = ein(times * (self.modes + self.high)) - ein(times * (self.modes + self.low))
-        remembered = np.exp(-times * self.modes) * (ein(times * self.high) - ein(times * self.low))
-        unlearned = (1.0 - self.gain) * (remembered - log_ratio * np.expm1(-times * self.modes))
-        return unlearned - learned  # (5.3) less its start
+        remembered = np.exp(-times * modes) * (ein(times * self.high) - ein(times * self.low))
+        learned = ein(times * (modes + self.high)) - ein(times * (modes + self.low))
+        return [(gains - 1.0) * log_ratio * np.expm1(-times * modes), (1.0 - gains) * remembered, -learned]
 
     def growth_and_slope(self, flow_time: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
         times = gain_law.non_negative("flow_time", flow_time)

@@ -40,6 +40,10 @@ class Sampler(ABC):
         """Logarithm of the variance generated with the law's limit gain at every noise level."""
 
     @abstractmethod
+    def log_way(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+        """``log(limit variance / start variance)``: all that training can change."""
+
+    @abstractmethod
     def trajectory(self, law: GainLaw, eigenvalue: np.ndarray | float) -> VarianceTrajectory:
         """Generated variance of these modes as a function of flow time, prepared for many evaluations."""
 
@@ -71,6 +75,10 @@ class ExactSampler(Sampler):
 
     def log_limit(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
         return law.log_limit_variance(eigenvalue, self.sigma_min, self.sigma_max)
+
+    def log_way(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+        sign, size = law.log_deviation(eigenvalue, 0.0, self.sigma_min, self.sigma_max)
+        return -sign * np.exp(size)
 
     def trajectory(self, law: GainLaw, eigenvalue: np.ndarray | float) -> VarianceTrajectory:
         return law.trajectory(eigenvalue, self.sigma_min, self.sigma_max)
@@ -106,6 +114,9 @@ class HeunSampler(Sampler):
 
     def log_limit(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
         return self._log_variance(law.limit_gain(eigenvalue, sigma**2) for sigma in self.sigmas)
+
+    def log_way(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+        return self.log_limit(law, eigenvalue) - self.log_start(law, eigenvalue)
 
     def trajectory(self, law: GainLaw, eigenvalue: np.ndarray | float) -> VarianceTrajectory:
         return _HeunTrajectory(law, eigenvalue, self)
