@@ -36,6 +36,7 @@ def test_error_estimate_bounds_the_true_error_once_converged(name, n_modes):
     error = np.abs(pairs.values - SPECTRA[name][:n_modes])
     assert pairs.converged.all()
     assert (error <= pairs.errors).all()
+    assert (pairs.errors >= D * np.finfo(float).eps * pairs.values[0]).all()
     assert (pairs.errors <= 1e-3 * pairs.values + 1e-12).all()
     np.testing.assert_allclose(pairs.vectors.T @ pairs.vectors, np.eye(n_modes), atol=1e-11)
 
@@ -75,6 +76,12 @@ def test_all_modes_of_a_small_operator(dim):
     matrix = np.diag(np.arange(1.0, dim + 1))
     pairs = block_krylov(lambda v: matrix @ v, dim, dim)
     np.testing.assert_allclose(pairs.values, np.arange(dim, 0, -1), rtol=1e-12)
+
+
+def test_a_lone_large_eigenvalue_is_found_however_loose_the_tolerance():
+    operator, _ = rotated(SPECTRA["one spike"])
+    pairs = block_krylov(operator, D, 1, tolerance=10.0)
+    np.testing.assert_allclose(pairs.values, 1.0, rtol=1e-3)
 
 
 def test_zero_operator():

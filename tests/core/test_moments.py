@@ -43,7 +43,7 @@ arrays = st.builds(
 def test_any_split_gives_numpys_covariance(x, data):
     cuts = sorted(data.draw(st.lists(st.integers(0, len(x)), max_size=5)))
     moments = moments_of(*np.split(x, cuts))
-    np.testing.assert_allclose(moments.mean, x.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(moments.mean, x.mean(axis=0), rtol=1e-12, atol=1e-12)
     centred = x - x.mean(axis=0)
     np.testing.assert_allclose(moments.covariance(), centred.T @ centred / len(x), atol=1e-9)
 
@@ -184,5 +184,5 @@ def test_feature_moments_are_numpys(x, rows):
     moments = FeatureMoments()
     for block in row_blocks(x * (1 + 2j), rows):
         moments.update(block)
-    np.testing.assert_allclose(moments.mean, x.mean(axis=0) * (1 + 2j), rtol=1e-12)
+    np.testing.assert_allclose(moments.mean, x.mean(axis=0) * (1 + 2j), rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(moments.variance, 5 * x.var(axis=0), atol=1e-8)

@@ -235,6 +235,7 @@ def test_auto_chooses_by_dimension_and_sample_count(monkeypatch):
     assert fit(lambda: [many], (40,), n_modes=2).method == "krylov"
     assert fit(lambda: [few], (40,), n_modes=2).method == "gram"
     assert fit(lambda: [many[:, :30]], (30,), n_modes=2).method == "covariance"
+    assert fit(lambda: [many[:30, :30]], (30,), n_modes=2).method == "covariance"
     assert fit(lambda: [few[:, :30]], (30,), n_modes=2).method == "gram"
     monkeypatch.setattr(spectrum_fit, "LARGEST_GRAM", 20 * 40 - 1)
     assert fit(lambda: [few], (40,), n_modes=2).method == "krylov"

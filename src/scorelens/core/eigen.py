@@ -12,7 +12,7 @@ _SUBSET_SHARE = 8
 def leading_eigenpairs(matrix: np.ndarray, n_modes: int) -> tuple[np.ndarray, np.ndarray]:
     """The ``n_modes`` largest eigenvalues (descending, >= 0) of ``matrix`` and their eigenvectors in columns.
 
-    ``matrix`` has shape ``(d, d)`` in float64; its upper triangle is read. Rows that are zero are split off
+    ``matrix`` has shape ``(d, d)``, float64, both triangles filled. Rows that are zero are split off
     first, so that a constant feature gets the eigenvalue 0 exactly. Rounding below zero is set to zero.
 
     >>> values, vectors = leading_eigenpairs(np.diag([1.0, 3.0, 0.0]), 2)
