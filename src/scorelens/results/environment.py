@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import subprocess
@@ -38,6 +39,7 @@ def _version(package: str) -> str | None:
         return None
 
 
+@functools.cache
 def _commit() -> str | None:
     """The git commit of this source file, ``None`` unless git tracks it (an installed copy has none)."""
     here = Path(__file__).resolve()

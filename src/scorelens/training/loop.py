@@ -76,8 +76,9 @@ class _Trainer:
         instruments: Sequence[Watches],
     ) -> None:
         self.config, self.run, self.denoiser, self.instruments = config, run, denoiser, instruments
-        self.accelerator = Accelerator()
-        self.model = self.accelerator.prepare(denoiser.train())
+        # Told to use the CPU, accelerate finds the other processes of `torchrun` there too.
+        self.accelerator = Accelerator(cpu=not torch.accelerator.is_available())
+        self.model = self._distributed(denoiser.train())
         self.loss = build_loss(config, denoiser.preconditioner)
         decay = config.training.ema_decay
         self.ema = copy.deepcopy(denoiser).eval().requires_grad_(False) if decay else None
@@ -201,6 +202,11 @@ class _Trainer:
             )
             checkpoints.save(self.run, checkpoint, keep=training.checkpoints_kept)
         self.accelerator.wait_for_everyone()
+
+    def _distributed(self, denoiser: PreconditionedDenoiser) -> Denoiser:
+        if self.accelerator.num_processes == 1:  # spares seconds of imports that only several processes need
+            return denoiser.to(self.accelerator.device)
+        return self.accelerator.prepare(denoiser)
 
     def _load(self, checkpoint: checkpoints.Checkpoint) -> None:
         self.step = checkpoint.step
