@@ -1,1 +1,7 @@
+"""Analyses: what a run's measurements and the closed forms say, labelled and in plain words."""
 
+from scorelens.analysis.compare import compare
+from scorelens.analysis.forecast import CRITERIA, forecast
+from scorelens.analysis.summary import summary
+
+__all__ = ["CRITERIA", "compare", "forecast", "summary"]

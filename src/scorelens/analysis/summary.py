@@ -1,0 +1,71 @@
+"""What a run says, in plain sentences that are true of its numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from scorelens.analysis.compare import compare
+from scorelens.analysis.emergence_words import (
+    calibration_sentences,
+    emergence_sentences,
+    forecast_sentences,
+    power_law_sentences,
+)
+from scorelens.analysis.loss_words import loss_sentences
+from scorelens.analysis.record import measured, predicted
+from scorelens.analysis.variance_words import data_sentences, final_sentences, leading_sentence
+from scorelens.core.spectrum import Spectrum
+
+if TYPE_CHECKING:
+    from scorelens.results import Run
+
+UNTRAINED = "No training was watched in this run, so what follows counts training in doses, not in steps."
+
+
+def summary(run: Run) -> list[str]:
+    """Sentences on data, emergence, what is still wrong, the power laws and the loss.
+
+    Each is said only if the run holds what it rests on: a forecast alone, a single measurement or a run that
+    was stopped early has fewer sentences, never a guess. Modes are counted from 1 (the largest variance).
+    """
+    spectrum = Spectrum.load(run.spectrum_path) if run.spectrum_path.exists() else None
+    sentences = data_sentences(spectrum) if spectrum is not None else []
+    if measured(run, "generated_variance") is None:
+        sentences += _forecast(run)
+    else:
+        sentences += _measured(compare(run), spectrum)
+    losses = measured(run, "loss")
+    return sentences + (loss_sentences(losses) if losses is not None else [])
+
+
+def _measured(comparison: xr.Dataset, spectrum: Spectrum | None) -> list[str]:
+    eigenvalues = comparison["eigenvalue"].values
+    total = float(eigenvalues.sum()) if spectrum is None else spectrum.total_variance
+    if "emergence_step" not in comparison or total <= 0:
+        return [*_leading(eigenvalues, total), *final_sentences(comparison)]
+    return [
+        *emergence_sentences(comparison, total),
+        *final_sentences(comparison),
+        *power_law_sentences(comparison),
+        *calibration_sentences(comparison),
+    ]
+
+
+def _forecast(run: Run) -> list[str]:
+    law = predicted(run)
+    if law is None:
+        return []
+    total = float(law.forecast.attrs["total_variance"])
+    return [
+        *_leading(law.forecast["eigenvalue"].values, total),
+        UNTRAINED,
+        *forecast_sentences(law.forecast),
+        *power_law_sentences(law.forecast),
+    ]
+
+
+def _leading(eigenvalues: np.ndarray, total: float) -> list[str]:
+    return [f"{leading_sentence(eigenvalues, total)}."] if total > 0 else []
