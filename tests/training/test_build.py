@@ -9,7 +9,7 @@ import torch
 from scorelens.networks import EDM, Spectral, SpectralSkip
 from scorelens.objectives import Pixel, Target
 from scorelens.results import RunConfig
-from scorelens.training import build_denoiser, build_loss, sigma_data
+from scorelens.training import build_denoiser, build_loss
 
 
 def configured(**preconditioning) -> RunConfig:
@@ -30,8 +30,6 @@ def test_sigma_data_is_configured_or_measured(spectrum):
     assert measured.mean_variance == pytest.approx(spectrum.total_variance / 4, rel=1e-6)
     given = configured(sigma_data=0.5)
     assert build_denoiser(given, spectrum).preconditioner.mean_variance == 0.25
-    assert sigma_data(given, spectrum) == 0.5
-    assert sigma_data(configured(), spectrum) == pytest.approx((spectrum.total_variance / 4) ** 0.5)
 
 
 def test_centering_can_be_left_out_of_edm(spectrum):

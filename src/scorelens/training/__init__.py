@@ -1,6 +1,6 @@
 """Training: the loop, checkpoints, and the schedule of measurements."""
 
-from scorelens.training.build import build_denoiser, build_loss, build_preconditioner, sigma_data
+from scorelens.training.build import build_denoiser, build_loss, build_preconditioner
 from scorelens.training.checkpoints import CorruptCheckpoint
 from scorelens.training.failure import NonFiniteLoss
 from scorelens.training.load import load_denoiser
@@ -15,6 +15,5 @@ __all__ = [
     "build_preconditioner",
     "load_denoiser",
     "measurement_steps",
-    "sigma_data",
     "train",
 ]

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from scorelens.core.spectrum import Spectrum
+from scorelens.instruments.settings import sigma_data
 from scorelens.networks import EDM, AssumedCovariance, PreconditionedDenoiser, Preconditioner
 from scorelens.networks.file import NETWORKS
 from scorelens.networks.preconditioners import ALL as PRECONDITIONERS
@@ -39,7 +40,7 @@ def build_preconditioner(
     chosen = config.preconditioning
     if chosen.name == "edm":
         mean = spectrum.mean if chosen.center else np.zeros(spectrum.dim)
-        variance = torch.tensor(sigma_data(config, spectrum) ** 2)
+        variance = torch.tensor(sigma_data(spectrum, config) ** 2)
         return EDM(torch.from_numpy(mean).float(), variance)
     samples = {"held-out": held_out, "ledoit-wolf": train}.get(chosen.shrinkage)
     covariance = AssumedCovariance.from_spectrum(
@@ -59,13 +60,3 @@ def build_loss(config: RunConfig, preconditioner: Preconditioner) -> DenoisingLo
         return DenoisingLoss(config.noise_law(), Target(preconditioner.whiten))
     assumed = config.preconditioning.sigma_data or math.sqrt(preconditioner.mean_variance)
     return DenoisingLoss(config.noise_law(), Pixel(assumed))
-
-
-def sigma_data(config: RunConfig, spectrum: Spectrum) -> float:
-    """The standard deviation that EDM's scalars assume.
-
-    As configured, or the root of the mean variance per coordinate, not below ``sigma_min``.
-    """
-    if config.preconditioning.sigma_data is not None:
-        return config.preconditioning.sigma_data
-    return max(math.sqrt(spectrum.total_variance / spectrum.dim), config.sampler.sigma_min)

@@ -166,7 +166,9 @@ class _Trainer:
         """Make sure that what is about to be measured or stored is finite."""
         self._look(self.step - 1)
         if not failure.weights_finite(self.denoiser):
-            self._stop(self.step - 1, "its gradient was not finite, and neither are the weights since")
+            self._stop(
+                max(self.step - 1, 0), "its gradient was not finite, and neither are the weights since"
+            )
 
     def _stop(self, step: int, cause: str) -> None:
         last_good = checkpoints.newest_good(self.run)
