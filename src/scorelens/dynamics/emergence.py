@@ -105,7 +105,7 @@ def gain_emergence_time(
     passed = np.log1p(_LEFT_OVER[criterion](np.where(defined & (limit > 0.0), start / known, 0.0)))
     speed = law.speed(eigenvalue, noise_variance)
     moving = (speed > 0.0) & (start != limit)
-    # A start or a limit of 0 puts the harmonic and the geometric mean there.
+    # A start of 0 puts the harmonic and the geometric mean there; a limit of 0 is met at infinity only.
     at_start = defined & ((start == limit) | ((criterion != "arithmetic") & (start == 0.0)))
     reachable = moving & ((limit > 0.0) | (criterion == "arithmetic"))
     time = np.where(reachable, passed / np.where(speed > 0.0, speed, 1.0), np.inf)
