@@ -75,7 +75,7 @@ def _censored(comparison: xr.Dataset, alive: np.ndarray) -> list[str]:
 
 
 def _expected(waiting: xr.Dataset) -> str:
-    if "forecast_emergence_high" not in waiting:
+    if "forecast_emergence_step" not in waiting:
         return ""
     expected = waiting["forecast_emergence_step"].values
     never = ~np.isfinite(expected)
@@ -86,9 +86,14 @@ def _expected(waiting: xr.Dataset) -> str:
     step, last = float(slowest["forecast_emergence_step"]), float(slowest["emergence_step"])
     if step > FAR * last:
         return f"; the forecast expects the last of them after more than {FAR} times as many steps{rest}"
-    low, high = (words.step(float(slowest[f"forecast_emergence_{end}"])) for end in ("low", "high"))
-    interval = f"({LEVEL:.0%} interval {low} to {high})"
-    return f"; the forecast expects the last of them at step {words.step(step)} {interval}{rest}"
+    return f"; the forecast expects the last of them at step {words.step(step)}{_interval(slowest)}{rest}"
+
+
+def _interval(mode: xr.Dataset) -> str:
+    if "forecast_emergence_high" not in mode:
+        return ""
+    low, high = (words.step(float(mode[f"forecast_emergence_{end}"])) for end in ("low", "high"))
+    return f" ({LEVEL:.0%} interval {low} to {high})"
 
 
 def _start(comparison: xr.Dataset) -> list[str]:
