@@ -23,13 +23,14 @@ def measure(model: Path | str, data: str, *, out: Path | str | None = None, **op
     denoiser = training.load_denoiser(model)
     config = changed(_configuration(Path(model)), data=data, **options)
     prepared = prepare(config.data, config.seed)
-    if denoiser.event_shape != prepared.train.event_shape:
+    made_for = denoiser.network.event_shape
+    if made_for != prepared.train.event_shape:
         raise ValueError(
-            f"{model} was made for samples of shape {denoiser.event_shape}, "
-            f"{data} has {prepared.train.event_shape}; give data of the model's shape"
+            f"{model} was made for samples of shape {made_for}, {data} has {prepared.train.event_shape}; "
+            "give data of the model's shape"
         )
     watching = instruments.standard(prepared.train, prepared.held_out, prepared.spectrum, config)
-    measured = {instrument.name: instrument.measure(denoiser) for instrument in watching}
+    measured = instruments.measure_all(watching, denoiser)
     run = Run.create(new_folder(f"{data}-measured", out), config)
     prepared.spectrum.save(run.spectrum_path)
     run.write_dataset("forecast", analysis.forecast(prepared.spectrum, config))

@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from scorelens.core.denoiser import Denoiser
+from scorelens.instruments.sitting import sitting
 from scorelens.networks import PreconditionedDenoiser
 from scorelens.results import Run, RunConfig, storage
 from scorelens.training import checkpoints, failure
@@ -181,7 +182,10 @@ class _Trainer:
         losses = self.record.take()
         if self.accelerator.is_main_process:
             self.denoiser.eval()
-            measured = {instrument.name: instrument.measure(self.watched) for instrument in self.instruments}
+            with sitting():
+                measured = {
+                    instrument.name: instrument.measure(self.watched) for instrument in self.instruments
+                }
             self.denoiser.train()
             if losses is not None:
                 measured[LOSS_NAME] = losses
