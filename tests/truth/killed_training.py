@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -54,8 +55,26 @@ def train(folder: Path) -> None:
     training.train(CONFIG, run, data, denoiser, watching, resume=True, progress=False)
 
 
-def in_child(folder: Path, kill_after: float | None) -> bool:
-    """Train in a forked child, killed after so many seconds; whether it completed."""
+def progress(folder: Path) -> int:
+    """A number that grows with every measurement and checkpoint."""
+    if not (folder / "config.json").exists():
+        return 0
+    run = Run.open(folder)
+    return len(run.measured_steps) + max(run.checkpoints, default=0)
+
+
+def kill(child: int, folder: Path, rng: np.random.Generator, seconds: float) -> None:
+    """Kill at a random instant: some way on from here, however fast the machine is now, and a bit later."""
+    target = progress(folder) + int(rng.integers(0, 8))
+    deadline = time.perf_counter() + 3 * seconds
+    while progress(folder) < target and time.perf_counter() < deadline:
+        time.sleep(0.001)
+    time.sleep(rng.uniform(0, 0.1 * seconds))
+    os.kill(child, signal.SIGKILL)
+
+
+def in_child(folder: Path, interrupt: Callable[[int, Path], None] | None = None) -> bool:
+    """Train in a forked child that ``interrupt`` may kill; whether it completed."""
     child = os.fork()
     if child == 0:
         try:
@@ -64,9 +83,8 @@ def in_child(folder: Path, kill_after: float | None) -> bool:
             traceback.print_exc()
             os._exit(1)
         os._exit(0)
-    if kill_after is not None:
-        time.sleep(kill_after)
-        os.kill(child, signal.SIGKILL)
+    if interrupt is not None:
+        interrupt(child, folder)
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
         return False
@@ -78,14 +96,18 @@ def in_child(folder: Path, kill_after: float | None) -> bool:
 def main(root: Path, n_kills: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     torch.optim.Adam([torch.zeros(1)])  # the children inherit what this imports
-    in_child(root / "warm-up", None)
+    in_child(root / "warm-up")
     started = time.perf_counter()
-    in_child(root / "uninterrupted", None)
+    in_child(root / "uninterrupted")
     seconds = time.perf_counter() - started
+
+    def interrupt(child: int, folder: Path) -> None:
+        kill(child, folder, rng, seconds)
+
     completed, kills = [], []
     while len(kills) < n_kills:
         folder = root / f"killed-{len(completed)}"
-        while not in_child(folder, rng.uniform(0, 0.6 * seconds) if len(kills) < n_kills else None):
+        while not in_child(folder, interrupt if len(kills) < n_kills else None):
             checkpoints = Run.open(folder).checkpoints if (folder / "config.json").exists() else ()
             kills.append(checkpoints[-1] if checkpoints else 0)
         completed.append(folder.name)

@@ -3,7 +3,7 @@
 from scorelens.training.build import build_denoiser, build_loss, build_preconditioner
 from scorelens.training.checkpoints import CorruptCheckpoint
 from scorelens.training.failure import NonFiniteLoss
-from scorelens.training.load import load_denoiser
+from scorelens.training.load import load_denoiser, trained_steps
 from scorelens.training.loop import train
 from scorelens.training.schedule import measurement_steps
 
@@ -16,4 +16,5 @@ __all__ = [
     "load_denoiser",
     "measurement_steps",
     "train",
+    "trained_steps",
 ]

@@ -16,12 +16,7 @@ def load_denoiser(path: str | Path) -> PreconditionedDenoiser:
     A run gives its latest undamaged checkpoint, a checkpoint its averaged weights if it has them.
     Nothing in a file is executed. Raises ``ValueError`` naming the file and the remedy.
     """
-    path = Path(path)
-    if (path / "config.json").is_file():
-        folder = checkpoints.newest_good(Run.open(path))
-        if folder is None:
-            raise ValueError(f"{path} holds no undamaged checkpoint; train it, or continue with --resume")
-        return load_denoiser(folder)
+    path = _checkpoint(Path(path))
     if path.is_dir():
         checksums = checkpoints.verified_state(path)["checksums"]
         name = checkpoints.EMA if checkpoints.EMA in checksums else checkpoints.MODEL
@@ -29,3 +24,22 @@ def load_denoiser(path: str | Path) -> PreconditionedDenoiser:
     if not path.is_file():
         raise ValueError(f"{path} does not exist; give a run folder, a checkpoint folder or a file")
     return denoiser_file.load(path)
+
+
+def trained_steps(path: str | Path) -> int:
+    """Steps that the denoiser at ``path`` (as `load_denoiser` takes it) was trained for; 0 for a lone file.
+
+    Raises ``ValueError`` naming the file and the remedy.
+    """
+    path = _checkpoint(Path(path))
+    return checkpoints.verified_state(path)["step"] if path.is_dir() else 0
+
+
+def _checkpoint(path: Path) -> Path:
+    """The latest undamaged checkpoint if ``path`` is a run folder, else ``path``."""
+    if not (path / "config.json").is_file():
+        return path
+    folder = checkpoints.newest_good(Run.open(path))
+    if folder is None:
+        raise ValueError(f"{path} holds no undamaged checkpoint; train it, or continue with --resume")
+    return folder
