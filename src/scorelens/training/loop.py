@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, Protocol, final
+from typing import Any, ClassVar, Protocol, final
 
 import torch
 import xarray as xr
@@ -30,8 +30,8 @@ STEPS_BETWEEN_LOOKS = 16
 class Watches(Protocol):
     """What training needs of an instrument."""
 
-    @property
-    def name(self) -> str: ...
+    name: ClassVar[str]
+
     def measure(self, denoiser: Denoiser, /) -> xr.Dataset: ...
 
 
