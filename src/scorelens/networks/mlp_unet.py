@@ -69,8 +69,9 @@ class MLPUNet(nn.Module):
         checks.at_least("width", width, 1)
         checks.at_least("depth", depth, 1)
         dim = math.prod(event_shape)
+        self.event_shape = tuple(event_shape)
         self.settings = {
-            "event_shape": tuple(event_shape),
+            "event_shape": self.event_shape,
             "width": width,
             "depth": depth,
             "embedding": embedding,
