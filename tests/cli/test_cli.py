@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from scorelens.cli import options
 from scorelens.studies.configure import OPTIONS, configure
 
 
 def scorelens(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from scorelens.cli.main import main; main()", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300)
+    return subprocess.run(command, check=False, capture_output=True, text=True, cwd=cwd, timeout=300)
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -23,7 +24,9 @@ def test_help_imports_nothing_heavy() -> None:
         "except SystemExit: pass\n"
         "print([m for m in ('torch', 'scipy', 'xarray', 'plotly', 'pydantic') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=60
+    )
     assert done.stdout.strip().endswith("[]"), done.stdout[-200:]
 
 
@@ -40,11 +43,16 @@ def test_defaults_in_the_help_are_the_configuration_s() -> None:
         for name, annotation in group.items():
             said = re.search(r"Default: (.+)\.$", annotation.__metadata__[0].help)
             if name == "seed":
-                assert said and said[1] == str(defaults["seed"])
+                assert said
+                assert said[1] == str(defaults["seed"])
             elif name in OPTIONS and said:
                 section, field = OPTIONS[name]
                 value = defaults[section][field]
-                expected = {"off", "measured"} if value is None else {f"{value:g}" if isinstance(value, float) else str(value)}
+                expected = (
+                    {"off", "measured"}
+                    if value is None
+                    else {f"{value:g}" if isinstance(value, float) else str(value)}
+                )
                 assert said[1] in expected, name
 
 
@@ -60,7 +68,9 @@ def test_defaults_in_the_help_are_the_configuration_s() -> None:
         (("study", "digits", "--resume"), "no run to resume"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_status_2(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
+def test_bad_input_is_one_line_and_exit_status_2(
+    arguments: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
     done = scorelens(*arguments, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert message in done.stderr

@@ -1,6 +1,7 @@
 """Options become a validated configuration; what is not allowed is named in one line."""
 
 import pytest
+
 from scorelens.studies.configure import OPTIONS, changed, configure
 
 

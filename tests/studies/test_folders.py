@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from scorelens.studies.folders import folder_to_resume, new_folder
 
 
