@@ -1,22 +1,29 @@
 """Figures: a labelled Dataset in, a plotly figure out, one file per family; nothing is computed here."""
 
+from scorelens.plots.alignment import alignment
+from scorelens.plots.comparison import held_out_loss, learned_share
 from scorelens.plots.emergence import FittedLaw, emergence
 from scorelens.plots.heatmap import variance_heatmap
 from scorelens.plots.loss import loss_over_training, loss_per_sigma
 from scorelens.plots.points import points
 from scorelens.plots.responsibility import responsibility
 from scorelens.plots.spectrum import spectrum
+from scorelens.plots.standing import standing
 from scorelens.plots.trajectories import trajectories
 from scorelens.plots.transfer import transfer
 
 __all__ = [
     "FittedLaw",
+    "alignment",
     "emergence",
+    "held_out_loss",
+    "learned_share",
     "loss_over_training",
     "loss_per_sigma",
     "points",
     "responsibility",
     "spectrum",
+    "standing",
     "trajectories",
     "transfer",
     "variance_heatmap",

@@ -12,25 +12,26 @@ from scorelens.plots.time_axis import TimeAxis, edges, time_name, time_title
 
 N_MODES = 96
 LARGEST_OCTAVE = 5
-VIEWS = ("measured", "forecast")
+VIEWS = {"measured": "measured", "forecast": "forecast", "implied": "implied by the transfer function"}
 
 
 def variance_heatmap(dataset: xr.Dataset) -> go.Figure:
     """Mode x time map of generated / data variance on a diverging scale of octaves, 1 in the middle.
 
-    ``dataset`` has ``measured(step, mode)``, ``forecast(step, mode)`` or both (then a choice of views) and
-    the coordinate ``eigenvalue(mode)``; optional ``emergence_step(mode)`` with ``emergence_status(mode)``,
-    ``forecast_emergence_step(mode)`` and ``gray(mode)`` are marked. At most 96 log-spaced modes are drawn.
+    ``dataset`` has some of ``measured``, ``forecast`` and ``implied`` (by the transfer function), each
+    ``(step, mode)`` and a view of its own, and the coordinate ``eigenvalue(mode)``. Optional
+    ``emergence_step(mode)`` with ``emergence_status(mode)``, ``forecast_emergence_step(mode)`` and
+    ``gray(mode)`` are marked. At most 96 log-spaced modes are drawn.
     """
     axis = TimeAxis.over(dataset[time_name(dataset)].values)
     modes, small = ModeAxis(dataset.sizes["mode"]), thinned(dataset, N_MODES)
     shown = [name for name in VIEWS if name in dataset]
-    marks = _marks(small, axis)
+    marks = _marks(small.isel(mode=np.flatnonzero(small["eigenvalue"].values > 0)), axis)
     drawn = style.figure(height=540)
     drawn.add_traces([*_maps(small, shown, axis, modes), *marks])
     _dress(drawn, dataset, axis, modes)
-    if len(shown) == 2:
-        views = {name: ([name == other for other in shown] + [True] * len(marks), {}) for name in shown}
+    if len(shown) > 1:
+        views = {VIEWS[n]: ([n == other for other in shown] + [True] * len(marks), {}) for n in shown}
         controls.add_views(drawn, "show", views)
     return drawn
 

@@ -81,6 +81,23 @@ def time_name(dataset: xr.Dataset) -> str:
     return "step" if "step" in dataset.coords else "flow_time"
 
 
+def time_labels(dataset: xr.Dataset) -> list[str]:
+    """What a slider says at each time of ``dataset``.
+
+    >>> time_labels(xr.Dataset(coords={"step": [0, 3000]}))
+    ['step 0', 'step 3,000']
+    """
+    name = time_name(dataset)
+    if name == "step":
+        return [f"step {int(step):,}" for step in dataset[name].values]
+    return [f"dose {dose:.3g}" for dose in dataset[name].values]
+
+
+def slider_name(dataset: xr.Dataset) -> str:
+    """What the slider over the times of ``dataset`` is called."""
+    return "training step" if time_name(dataset) == "step" else "training dose"
+
+
 def time_title(dataset: xr.Dataset) -> str:
     """What to write on the axis of training time."""
     return "training step" if time_name(dataset) == "step" else "training dose T (forecast, dimensionless)"

@@ -14,6 +14,10 @@ from scorelens.plots.time_axis import TimeAxis, time_name, time_title
 
 N_MODES = 8
 BAND = (0.8, 1.25)
+#: Modes with less than this share of the largest variance are not chosen: hardly anything hangs on them.
+LEAST_VARIANCE = 1e-3
+#: The axis of relative variance ends here; curves may come from beyond.
+FARTHEST = 100.0
 RELATIVE, ABSOLUTE = "relative to the data", "absolute"
 
 
@@ -34,10 +38,7 @@ def trajectories(dataset: xr.Dataset) -> go.Figure:
     style.legend_below(drawn)
     first = [True] * len(relative) + [False] * len(absolute)
     views = {
-        RELATIVE: (
-            first,
-            _layout("generated variance / data variance", [*_heights(relative), BAND], _band()),
-        ),
+        RELATIVE: (first, _layout("generated variance / data variance", _near(relative), band_shapes())),
         ABSOLUTE: ([not shown for shown in first], _layout("generated variance", _heights(absolute), [])),
     }
     controls.add_views(drawn, "variance", views)
@@ -45,7 +46,8 @@ def trajectories(dataset: xr.Dataset) -> go.Figure:
 
 
 def _with_variance(dataset: xr.Dataset) -> xr.Dataset:
-    alive = dataset.isel(mode=np.flatnonzero(dataset["eigenvalue"].values > 0))
+    variance = dataset["eigenvalue"].values
+    alive = dataset.isel(mode=np.flatnonzero((variance > 0) & (variance >= LEAST_VARIANCE * variance.max())))
     return alive.isel(mode=log_spaced(alive.sizes["mode"], N_MODES))
 
 
@@ -115,13 +117,18 @@ def _name(one: xr.Dataset) -> str:
     return f"mode {int(one['mode']) + 1}"
 
 
-def _band() -> list[dict[str, object]]:
+def band_shapes() -> list[dict[str, object]]:
+    """Shapes of the band within which a variance counts as right, and of the line at 1."""
     band = {"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": BAND[0], "y1": BAND[1]}
     line = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": 1, "y1": 1}
     return [
         {**band, "fillcolor": style.GREY, "opacity": 0.18, "line": {"width": 0}, "layer": "below"},
         {**line, "line": {"color": style.GREY, "width": 1}, "layer": "below"},
     ]
+
+
+def _near(traces: list[go.Scatter]) -> list[Any]:
+    return [np.clip(y, 1 / FARTHEST, FARTHEST) for y in (*_heights(traces), BAND)]
 
 
 def _heights(traces: list[go.Scatter]) -> list[np.ndarray]:

@@ -11,57 +11,61 @@ import xarray as xr
 from scorelens.plots import controls, style
 from scorelens.plots.mode_axis import ModeAxis, thinned
 from scorelens.plots.selection import evenly_spaced
-from scorelens.plots.time_axis import edges
+from scorelens.plots.time_axis import edges, slider_name, time_labels, time_name
 
-N_MODES, N_STEPS = 64, 16
+N_MODES, N_TIMES = 64, 16
 SIGMA_TITLE = "noise level σ (data units)"
 
 
 def transfer(dataset: xr.Dataset) -> go.Figure:
-    """Heatmap over (sigma, mode) of the measured transfer function, with a slider over steps.
+    """Heatmap over (sigma, mode) of the transfer function, with a slider over steps.
 
-    ``dataset`` has ``transfer(step, sigma, mode)`` and ``optimal_transfer(sigma, mode)``; views show the
-    measurement, its difference to the optimal linear denoiser, and the optimum itself. At most 64
-    log-spaced modes and 16 evenly spaced measurements are kept.
+    ``dataset`` has ``transfer(step, sigma, mode)`` and ``optimal_transfer(sigma, mode)``; views show it, its
+    difference to the optimal linear denoiser, and the optimum itself. A forecast runs over ``flow_time``
+    instead. At most 64 log-spaced modes and 16 evenly spaced times are kept.
     """
-    axis = ModeAxis(dataset.sizes["mode"])
-    small = thinned(dataset, N_MODES).isel(step=evenly_spaced(dataset.sizes["step"], N_STEPS)).sortby("sigma")
-    measured = small["transfer"].transpose("step", "mode", "sigma").values
-    optimal = _last(small["optimal_transfer"]).transpose("mode", "sigma").values
-    grid = {"x": edges(small["sigma"].values, log=True), "y": axis.cells(small["mode"].values)}
-    limit = max(0.1, float(np.nanmax(np.abs(measured - optimal), initial=0.0)))
-    drawn = style.figure(height=540)
-    drawn.add_traces(
-        [
-            go.Heatmap(z=measured[-1], **grid, **_gain("transfer function")),
-            go.Heatmap(z=measured[-1] - optimal, **grid, **_difference(min(limit, 1.0))),
-            go.Heatmap(z=optimal, **grid, **_gain("optimal transfer function")),
-        ]
+    time, modes = time_name(dataset), ModeAxis(dataset.sizes["mode"])
+    small = (
+        thinned(dataset, N_MODES).isel({time: evenly_spaced(dataset.sizes[time], N_TIMES)}).sortby("sigma")
     )
-    drawn.update_xaxes(**style.log_axis(SIGMA_TITLE, grid["x"], margin=0), showgrid=False)
-    drawn.update_yaxes(**axis.settings(), showgrid=False)
-    controls.add_slider(drawn, "training step", _frames(small, measured, optimal), traces=(0, 1))
+    found = small["transfer"].transpose(time, "mode", "sigma").values
+    optimal = _last(small["optimal_transfer"]).transpose("mode", "sigma").values
+    drawn = style.figure(height=540)
+    drawn.add_traces(_maps(small, modes, found, optimal))
+    drawn.update_xaxes(**style.log_axis(SIGMA_TITLE, _columns(small), margin=0), showgrid=False)
+    drawn.update_yaxes(**modes.settings(), showgrid=False)
     drawn.update_layout(margin={"t": 72})
-    controls.add_views(drawn, "show", _views())
+    each = zip(time_labels(small), found, strict=True)
+    frames = {label: [go.Heatmap(z=z), go.Heatmap(z=z - optimal)] for label, z in each}
+    controls.add_slider(drawn, slider_name(small), frames, traces=(0, 1))
+    controls.add_views(drawn, "show", _views("measured" if time == "step" else "forecast"))
     return drawn
 
 
-def _views() -> dict[str, tuple[list[bool], dict[str, Any]]]:
+def _maps(dataset: xr.Dataset, modes: ModeAxis, found: np.ndarray, optimal: np.ndarray) -> list[go.Heatmap]:
+    """The last of ``found``, its difference to ``optimal``, and that; one scale for all times."""
+    limit = max(0.1, float(np.nanmax(np.abs(found - optimal), initial=0.0)))
+    place = {"x": _columns(dataset), "y": modes.cells(dataset["mode"].values)}
+    return [
+        go.Heatmap(z=found[-1], **place, **_gain("transfer function")),
+        go.Heatmap(z=found[-1] - optimal, **place, **_difference(min(limit, 1.0))),
+        go.Heatmap(z=optimal, **place, **_gain("optimal transfer function")),
+    ]
+
+
+def _columns(dataset: xr.Dataset) -> np.ndarray:
+    return edges(dataset["sigma"].values, log=True)
+
+
+def _views(kind: str) -> dict[str, controls.View]:
     titles = {
-        "measured": "measured transfer function",
-        "measured − optimal": "measured − optimal transfer function",
+        kind: f"{kind} transfer function",
+        f"{kind} − optimal": f"{kind} − optimal transfer function",
         "optimal": "transfer function of the best linear denoiser",
     }
     return {
         label: ([label == other for other in titles], {"annotations": [style.colour_title(title)]})
         for label, title in titles.items()
-    }
-
-
-def _frames(dataset: xr.Dataset, measured: np.ndarray, optimal: np.ndarray) -> dict[str, list[go.Heatmap]]:
-    return {
-        f"step {step:,}": [go.Heatmap(z=z), go.Heatmap(z=z - optimal)]
-        for step, z in zip(dataset["step"].values.tolist(), measured, strict=True)
     }
 
 
