@@ -51,7 +51,7 @@ OBJECTIVE = {
 }
 
 TRAINING = {
-    "steps": Annotated[int | None, typer.Option(help="Optimizer steps. Default: 3000.")],
+    "steps": Annotated[int | None, typer.Option(help="Optimizer steps. Default: 4000.")],
     "batch_size": Annotated[int | None, typer.Option(help="Samples per step. Default: 128.")],
     "learning_rate": Annotated[float | None, typer.Option(help="Adam's learning rate. Default: 0.001.")],
     "ema_decay": Annotated[float | None, typer.Option(help="Average the weights so. Default: off.")],

@@ -93,7 +93,7 @@ class MLPUNet(nn.Module):
             _zero(self.exit)
 
     def forward(self, y: Tensor, sigma: Tensor) -> Tensor:
-        """``y``: ``(batch, *event)``, ``sigma``: ``(batch,)``; the result has the shape of ``y``."""
+        """``y``: ``(batch, *event)``, ``sigma``: ``(batch,)`` or ``(1,)``; the result is shaped as ``y``."""
         embedding = self.embedding(sigma)
         hidden = self.entry(y.flatten(1))
         skips = []

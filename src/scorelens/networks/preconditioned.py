@@ -34,4 +34,6 @@ class PreconditionedDenoiser(nn.Module):
         # In training sigma is exp(.) and a check would stall the accelerator.
         if not self.training and not bool(torch.all(level > 0)):
             raise ValueError(f"sigma must be > 0, got {float(level.min()):g}; for clean data use sigma_min")
+        if level.stride() == (0,):  # one level for the whole batch: embed it once
+            level = level[:1]
         return self.preconditioner.denoise(self.network, x, level)

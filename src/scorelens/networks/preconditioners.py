@@ -17,7 +17,7 @@ from scorelens.core.preconditioning import Scalings, matched_scalings, spectral_
 from scorelens.networks.assumed_covariance import AssumedCovariance
 
 Network = Callable[[Tensor, Tensor], Tensor]
-"""``network(y, sigma)``: ``y`` of shape ``(batch, *event)``, ``sigma`` of shape ``(batch,)``."""
+"""``network(y, sigma)``: ``y`` of shape ``(batch, *event)``, ``sigma`` of shape ``(batch,)`` or ``(1,)``."""
 
 
 class Preconditioner(nn.Module, ABC):
@@ -38,7 +38,7 @@ class Preconditioner(nn.Module, ABC):
 
     @abstractmethod
     def denoise(self, network: Network, x: Tensor, sigma: Tensor) -> Tensor:
-        """``D(x)`` for ``x`` of shape ``(batch, *event)`` and ``sigma`` of shape ``(batch,)``."""
+        """``D(x)`` for ``x`` of shape ``(batch, *event)`` and ``sigma`` of shape ``(batch,)`` or ``(1,)``."""
 
     @abstractmethod
     def whiten(self, residual: Tensor, sigma: Tensor) -> Tensor:

@@ -88,7 +88,7 @@ class TrainingConfig(_Section):
     how many of the latest checkpoints stay on disk.
     """
 
-    steps: int = Field(default=3000, ge=1)
+    steps: int = Field(default=4000, ge=1)
     batch_size: int = Field(default=128, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
@@ -102,7 +102,7 @@ class MeasurementConfig(_Section):
 
     n_measurements: int = Field(default=16, ge=2)
     n_generated: int = Field(default=256, ge=2)
-    n_probes: int = Field(default=512, ge=2)
+    n_probes: int = Field(default=256, ge=2)
     n_transfer_sigmas: int = Field(default=24, ge=3)
     n_images: int = Field(default=36, ge=1)
 
