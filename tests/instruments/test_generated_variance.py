@@ -10,7 +10,7 @@ from scorelens.core.sigma_grid import karras
 from scorelens.core.spectrum import Spectrum
 from scorelens.instruments import GeneratedVariance, SampleGrid
 from scorelens.instruments.evaluation import generator, normal_batches
-from scorelens.instruments.generated_variance import controlled_mean, variance_with_error
+from scorelens.instruments.generated_variance import _moments, controlled_mean, variance_with_error
 from scorelens.instruments.generation import STREAM
 
 GRID = karras(5, 0.01, 10.0)
@@ -42,6 +42,18 @@ def test_few_samples_have_their_plain_variance():
     np.testing.assert_allclose(variance_with_error(draws, control)[0], draws.var(axis=0, ddof=1))
     mean, _ = controlled_mean(draws, control, 0.0)
     np.testing.assert_allclose(mean, draws.mean(axis=0))
+
+
+def test_moments_of_batches_are_those_of_all_samples():
+    rng = np.random.default_rng(3)
+    noise, samples = rng.standard_normal((20, 3)), rng.standard_normal((20, 3)) + 5
+    frame = np.linalg.qr(rng.standard_normal((3, 3)))[0][:, :2]
+    spectrum = Spectrum(np.ones(3), np.array([1.0, 0.5]), frame, 10, 2.0, (3,))
+    batches = [(noise[:12], samples[:12]), (noise[12:], samples[12:])]
+    start, coordinates, image = _moments(batches, spectrum)
+    np.testing.assert_allclose(start, noise @ frame)
+    np.testing.assert_allclose(coordinates, (samples - 1) @ frame)
+    np.testing.assert_allclose(image, np.cov(samples.T) @ frame)
 
 
 def test_one_sample_has_no_variance():

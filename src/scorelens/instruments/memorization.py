@@ -107,9 +107,8 @@ class _Posterior:
 
     def add(self, block: np.ndarray, distance: np.ndarray) -> None:
         """Take in mixture points ``(b, d)`` at squared ``distance`` ``(m, b)`` from the own points."""
-        log_weight = (self.noise @ block.T - self.along[:, None]) / self.sigma - distance / (
-            2 * self.sigma**2
-        )
+        along = self.noise @ block.T - self.along[:, None]
+        log_weight = along / self.sigma - distance / (2 * self.sigma**2)
         largest = np.maximum(self.largest, log_weight.max(axis=1))
         kept = np.exp(self.largest - largest)
         weight = np.exp(log_weight - largest[:, None])
