@@ -31,7 +31,7 @@ def train(
     run = _resumed(data, out, options) if resume else None
     config = run.config if run else configure(data, **options)
     prepared = prepare(config.data, config.seed)
-    denoiser = training.build_denoiser(config, prepared.spectrum, prepared.held_out)
+    denoiser = training.build_denoiser(config, prepared.spectrum, prepared.held_out, prepared.train)
     run = run or Run.create(new_folder(data, out), config)
     prepared.spectrum.save(run.spectrum_path)
     run.write_dataset("forecast", analysis.forecast(prepared.spectrum, config))
