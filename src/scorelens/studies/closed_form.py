@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import xarray as xr
+
 from scorelens import analysis, report
-from scorelens.results import Run
+from scorelens.results import Run, RunConfig
 from scorelens.studies.configure import configure
 from scorelens.studies.folders import new_folder
-from scorelens.studies.preparation import prepare
+from scorelens.studies.preparation import Prepared, prepare
 
 
 def forecast(data: str = "digits", *, out: Path | str | None = None, **options: Any) -> Run:
@@ -18,10 +20,16 @@ def forecast(data: str = "digits", *, out: Path | str | None = None, **options: 
     ``options`` are names of `studies.OPTIONS` and ``seed``. Raises ``ValueError`` for bad options or data.
     """
     config = configure(data, **options)
-    spectrum = prepare(config.data, config.seed).spectrum
-    predicted = analysis.forecast(spectrum, config)
+    prepared = prepare(config.data, config.seed)
+    predicted = predict(prepared, config)
     run = Run.create(new_folder(data, out), config)
-    spectrum.save(run.spectrum_path)
+    prepared.spectrum.save(run.spectrum_path)
     run.write_dataset("forecast", predicted)
     report.build(run.path)
     return run
+
+
+def predict(prepared: Prepared, config: RunConfig) -> xr.Dataset:
+    """The labelled forecast of a run with ``config`` on the prepared data (`analysis.forecast`)."""
+    samples = prepared.shrinkage_samples(config.preconditioning.shrinkage)
+    return analysis.forecast(prepared.spectrum, config, samples=samples)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+import numpy as np
 
 from scorelens import data as sources
 from scorelens.core.spectrum import Spectrum
@@ -22,6 +25,11 @@ class Prepared:
     train: Data
     held_out: Data
     spectrum: Spectrum
+
+    def shrinkage_samples(self, shrinkage: str) -> Iterable[np.ndarray] | None:
+        """Blocks of the samples that a ``shrinkage`` of the spectrum reads; ``None`` if it reads none."""
+        samples = {"ledoit-wolf": self.train, "held-out": self.held_out}.get(shrinkage)
+        return None if samples is None else samples.blocks()
 
 
 def prepare(config: DataConfig, seed: int) -> Prepared:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from scorelens import analysis, instruments, training
+from scorelens import instruments, training
 from scorelens.results import Run
+from scorelens.studies.closed_form import predict
 from scorelens.studies.configure import changed, configure
 from scorelens.studies.folders import folder_to_resume, new_folder
 from scorelens.studies.preparation import prepare
@@ -34,7 +35,7 @@ def train(
     denoiser = training.build_denoiser(config, prepared.spectrum, prepared.held_out, prepared.train)
     run = run or Run.create(new_folder(data, out), config)
     prepared.spectrum.save(run.spectrum_path)
-    run.write_dataset("forecast", analysis.forecast(prepared.spectrum, config))
+    run.write_dataset("forecast", predict(prepared, config))
     training.train(
         config,
         run,
