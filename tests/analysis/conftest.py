@@ -50,11 +50,12 @@ def law_variance():
 
 @pytest.fixture
 def make_run(tmp_path, make_spectrum, law_variance):
-    """A run folder; ``scatter`` is the standard deviation of the log variance around the law."""
+    """A run folder; ``scatter`` is the standard deviation of the log variance around the law,
+    ``frozen`` are modes that never move."""
 
     def make(
         eigenvalues, *, config=None, steps=STEPS, steps_per_dose=20.0, exponent=1.0, scatter=0.0,
-        with_forecast=True, with_spectrum=True, losses=None,
+        frozen=(), with_forecast=True, with_spectrum=True, losses=None,
     ) -> Run:  # fmt: skip
         config = config or RunConfig()
         spectrum = make_spectrum(eigenvalues)
@@ -67,6 +68,7 @@ def make_run(tmp_path, make_spectrum, law_variance):
         if not steps:
             return run
         exact = law_variance(spectrum, config, steps, steps_per_dose, exponent)
+        exact[:, list(frozen)] = exact[0, list(frozen)]
         noise = scatter * np.random.default_rng(0).standard_normal(exact.shape)
         for i, step in enumerate(steps):
             found = {"generated_variance": _measured(spectrum, exact[i] * np.exp(noise[i] if step else 0))}

@@ -81,6 +81,12 @@ def test_censored_modes_are_forecast_beyond_the_run(make_run, followed):
     assert inside[known].mean() > 0.75
 
 
+def test_a_mode_that_is_late_is_forecast_after_what_has_been_seen(make_run):
+    found = compare(make_run(EIGENVALUES, frozen=[2]))
+    assert found.emergence_status.values[2] == "censored"
+    assert float(found.forecast_emergence_low[2]) >= float(found.step[-1])
+
+
 def test_power_laws_of_a_run_on_the_law_are_those_of_the_law(followed):
     found = followed
     assert (found.n_fitted.sel(source="measured") == found.n_fitted.sel(source="law")).all()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from scorelens.analysis import CRITERIA, forecast
+from scorelens.core.spectrum import Spectrum
 from scorelens.results import Run, RunConfig, schema
 from scorelens.results.config import NoiseConfig, PreconditioningConfig, TrainingConfig
 
@@ -27,6 +28,13 @@ def _heun(gains: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
     return sigmas[0] ** 2 * factor**2
 
 
+@pytest.fixture(scope="module")
+def edm():
+    """The forecast with EDM's scalars, sigma_data 0.5."""
+    spectrum = Spectrum(np.zeros(14), EIGENVALUES, np.eye(14), 1000, float(EIGENVALUES.sum()), (14,))
+    return forecast(spectrum, _config(sigma_data=0.5))
+
+
 @pytest.mark.parametrize("name", ["edm", "spectral", "spectral-skip"])
 def test_it_follows_the_schema_and_can_be_stored(make_spectrum, tmp_path, name):
     predicted = forecast(make_spectrum([*EIGENVALUES, 0.0]), _config(name))
@@ -39,40 +47,32 @@ def test_it_follows_the_schema_and_can_be_stored(make_spectrum, tmp_path, name):
     assert np.isfinite(predicted.generated_variance).all()
 
 
-def test_edm_starts_every_mode_at_the_variance_it_assumes(make_spectrum):
+def test_edm_starts_every_mode_at_the_variance_it_assumes(edm):
     """[E6] with the exact ODE: sigma_T^2 (g + sigma_0^2) / (g + sigma_T^2); EDM's defaults give 0.249994."""
-    predicted = forecast(make_spectrum(EIGENVALUES), _config(sigma_data=0.5))
-    np.testing.assert_allclose(predicted.generated_variance_exact[0], 0.249994, atol=1e-6)
-    np.testing.assert_allclose(predicted.generated_variance[0], predicted.start_variance)
-    np.testing.assert_allclose(predicted.start_variance, 0.249994, rtol=0.03)  # 40 points
+    np.testing.assert_allclose(edm.generated_variance_exact[0], 0.249994, atol=1e-6)
+    np.testing.assert_allclose(edm.generated_variance[0], edm.start_variance)
+    np.testing.assert_allclose(edm.start_variance, 0.249994, rtol=0.03)  # 40 points
 
 
-def test_variance_is_heuns_product_of_the_forecast_transfer(make_spectrum):
-    """Relaxation written out by hand ([E3]) at the sampler's own levels."""
-    config = _config(sigma_data=0.5)
-    predicted = forecast(make_spectrum(EIGENVALUES), config)
-    sigmas = config.sigmas()
+def _gains(sigmas: np.ndarray, dose: float) -> np.ndarray:
+    """Relaxation from EDM's skip to Wiener's filter written out by hand ([E3]), ``(s, mode)``."""
     s2 = sigmas[:, None] ** 2
     density = np.exp(-0.5 * ((np.log(sigmas) + 1.2) / 1.2) ** 2)[:, None] / (1.2 * np.sqrt(2 * np.pi))
     best, skip = EIGENVALUES / (EIGENVALUES + s2), 0.25 / (0.25 + s2)
-    for i in (0, 40, 80, 120):
-        dose = float(predicted.flow_time[i])
-        gains = best + (skip - best) * np.exp(-dose * density * (EIGENVALUES + s2) / (0.25 + s2))
-        np.testing.assert_allclose(predicted.generated_variance[i], _heun(gains, sigmas), rtol=1e-7)
+    return best + (skip - best) * np.exp(-dose * density * (EIGENVALUES + s2) / (0.25 + s2))
 
 
-def test_transfer_goes_from_the_skip_to_wieners_filter(make_spectrum):
-    predicted = forecast(make_spectrum(EIGENVALUES), _config(sigma_data=0.5))
-    s2 = predicted.sigma.values[:, None] ** 2
-    np.testing.assert_allclose(predicted.transfer[0], np.broadcast_to(0.25 / (0.25 + s2), (24, 14)))
-    visited = np.abs(np.log(predicted.sigma.values) + 1.2) < 2.4
-    best = EIGENVALUES / (EIGENVALUES + s2)
-    np.testing.assert_allclose(predicted.transfer[-1][visited], best[visited], atol=3e-3)
+@pytest.mark.parametrize("at", [0, 40, 80, 120])
+def test_transfer_relaxes_and_variance_is_heuns_product_of_it(edm, at):
+    dose = float(edm.flow_time[at])
+    np.testing.assert_allclose(edm.transfer[at], _gains(edm.sigma.values, dose), rtol=1e-9)
+    sigmas = RunConfig().sigmas()
+    np.testing.assert_allclose(edm.generated_variance[at], _heun(_gains(sigmas, dose), sigmas), rtol=1e-7)
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
-def test_each_mode_crosses_its_threshold_at_its_emergence_time(make_spectrum, criterion):
-    predicted = forecast(make_spectrum(EIGENVALUES), _config()).sel(criterion=criterion)
+def test_each_mode_crosses_its_threshold_at_its_emergence_time(edm, criterion):
+    predicted = edm.sel(criterion=criterion)
     start, data = predicted.start_variance.values, EIGENVALUES
     means = {
         "harmonic": 2 * start * data / (start + data),
@@ -152,8 +152,8 @@ def test_the_noise_law_moves_emergence(make_spectrum):
     assert small_mode[2] != pytest.approx(small_mode[1], rel=0.1)
 
 
-def test_responsibilities_are_densities_between_sigma_data_and_the_modes_own_level(make_spectrum):
-    predicted = forecast(make_spectrum(EIGENVALUES), _config(sigma_data=0.5))
+def test_responsibilities_are_densities_between_sigma_data_and_the_modes_own_level(edm):
+    predicted = edm
     total = np.trapezoid(predicted.responsibility, np.log(predicted.sigma), axis=0)
     np.testing.assert_allclose(total, 1.0, atol=0.02)
     middle = predicted.sigma.values[predicted.responsibility.argmax("sigma").values]
