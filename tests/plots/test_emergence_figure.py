@@ -37,6 +37,11 @@ def test_each_status_has_its_own_marks():
     assert "not yet emerged, rising" not in traces
 
 
+def test_a_gray_mode_that_never_crossed_has_no_mark():
+    step = ("mode", [4.0, 100.0, 30.0, 100.0, 5.0])
+    assert "measured, gray zone" not in by_name(emergence(emerged(emergence_step=step)))
+
+
 def test_a_mode_that_emerged_before_the_first_measurement_is_a_bound():
     status = ("mode", ["earlier", "gray", "emerged", "censored", "at start"])
     traces = by_name(emergence(emerged(emergence_status=status)))

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import xarray as xr
 
 from scorelens.plots import controls, style
-from scorelens.plots.mode_axis import TITLE, thinned
+from scorelens.plots.mode_axis import rank_axis, thinned
 from scorelens.plots.selection import evenly_spaced
 
 N_MODES, N_STEPS = 200, 24
@@ -25,7 +25,7 @@ def alignment(dataset: xr.Dataset) -> go.Figure:
     ceiling = small["alignment_ceiling"].transpose("step", "mode").values[-1]
     drawn = style.figure(height=380)
     drawn.add_traces([_measured(rank, measured[-1]), _ceiling(rank, ceiling)])
-    drawn.update_xaxes(**style.log_axis(TITLE, rank))
+    drawn.update_xaxes(**rank_axis(dataset.sizes["mode"]))
     drawn.update_yaxes(**style.linear_axis("alignment", range=[-0.03, 1.04]))
     style.legend_below(drawn)
     labels = [f"step {int(step):,}" for step in small["step"].values]

@@ -80,7 +80,8 @@ def _measured(dataset: xr.Dataset, axis: TimeAxis) -> list[go.Scatter]:
             hollow = {"color": COLOURS[branch], "symbol": symbol, "size": 10, "line": {"width": 1.5}}
             traces.append(_points(dataset, side & (status == bound), times, f"{told}, {branch}", hollow))
     pale = {"color": style.GREY, "symbol": "circle-open", "size": 7}
-    traces.append(_points(dataset, gray, times, "measured, gray zone", pale))
+    crossed = gray & (dataset["emergence_step"].values < dataset["step"].values[-1])
+    traces.append(_points(dataset, crossed, times, "measured, gray zone", pale))
     return [trace for trace in traces if len(trace.x)]
 
 

@@ -14,6 +14,7 @@ from scorelens.plots.ticks import log_ticks, tick_text
 from scorelens.plots.time_axis import edges
 
 LINEAR_UP_TO = 64
+LINEAR_RANKS_UP_TO = 12
 TITLE = "mode (1 = largest variance)"
 
 
@@ -55,7 +56,20 @@ class ModeAxis:
                 "tickvals": ticks,
                 "ticktext": labels,
             }
-        return style.linear_axis(TITLE, range=[high, low], **({"dtick": 1} if self.n_modes <= 12 else {}))
+        return style.linear_axis(
+            TITLE, range=[high, low], **({"dtick": 1} if self.n_modes <= LINEAR_RANKS_UP_TO else {})
+        )
+
+
+def rank_axis(n_modes: int) -> dict[str, Any]:
+    """Settings of a horizontal axis over the ranks 1 to ``n_modes``, with whole numbers as ticks.
+
+    >>> rank_axis(200)["ticktext"], rank_axis(2)["dtick"]
+    (['1', '10', '100'], 1)
+    """
+    if n_modes <= LINEAR_RANKS_UP_TO:
+        return style.linear_axis(TITLE, range=[0.6, n_modes + 0.4], dtick=1)
+    return style.log_axis(TITLE, [1, n_modes])
 
 
 def thinned(dataset: xr.Dataset, count: int) -> xr.Dataset:

@@ -8,7 +8,7 @@ import xarray as xr
 from plotly.subplots import make_subplots
 
 from scorelens.plots import style
-from scorelens.plots.mode_axis import TITLE
+from scorelens.plots.mode_axis import rank_axis
 
 
 def spectrum(dataset: xr.Dataset) -> go.Figure:
@@ -27,8 +27,9 @@ def spectrum(dataset: xr.Dataset) -> go.Figure:
     share = 100 * dataset["cumulative_share"].values
     drawn.add_trace(_line(rank, share, "share of total variance", style.VERMILION, "%{y:.1f}%"), 2, 1)
     drawn.update_layout(showlegend=False)
-    drawn.update_xaxes(**style.log_axis("", rank))
-    drawn.update_xaxes(title={"text": TITLE}, row=2, col=1)
+    axis = rank_axis(len(rank))
+    drawn.update_xaxes(**{key: value for key, value in axis.items() if key != "title"})
+    drawn.update_xaxes(title=axis["title"], row=2, col=1)
     drawn.update_yaxes(**style.log_axis("variance", variance), row=1, col=1)
     drawn.update_yaxes(**style.linear_axis("share of total, %", range=[0, 104]), row=2, col=1)
     return drawn

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import xarray as xr
 
 from scorelens.plots import controls, style
-from scorelens.plots.mode_axis import TITLE, thinned
+from scorelens.plots.mode_axis import rank_axis, thinned
 from scorelens.plots.selection import evenly_spaced
 from scorelens.plots.trajectories import band_shapes
 
@@ -33,7 +33,7 @@ def standing(dataset: xr.Dataset) -> go.Figure:
     measured = [_measured(small.isel(step=i), rank) for i in range(small.sizes["step"])]
     drawn = style.figure(height=440)
     drawn.add_traces([measured[-1], *_references(small, rank)])
-    drawn.update_xaxes(**style.log_axis(TITLE, rank))
+    drawn.update_xaxes(**rank_axis(dataset.sizes["mode"]))
     drawn.update_yaxes(**style.log_axis("generated variance / data variance", _heights(small)))
     drawn.update_layout(shapes=band_shapes())
     style.legend_below(drawn)

@@ -18,19 +18,28 @@ def log_ticks(low: float, high: float) -> list[float]:
     [1.0, 10.0, 100.0, 1000.0]
     >>> log_ticks(1.5, 12)
     [2.0, 5.0, 10.0]
-    >>> log_ticks(1.2, 6)
-    [2.0, 3.0, 4.0, 5.0, 6.0]
+    >>> log_ticks(1.2, 6), log_ticks(92, 124)
+    ([2.0, 3.0, 4.0, 5.0, 6.0], [100.0, 110.0, 120.0])
     """
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     decades = _between([10.0**p for p in powers], low, high)
     if len(decades) >= 3:
         every = -(-len(decades) // MOST)
         return [10.0**p for p in powers if p % every == 0 and 10.0**p in decades]
-    for leading in ((1, 2, 5), range(1, 10), np.arange(1, 10, 0.2)):
+    for leading in ((1, 2, 5), range(1, 10)):
         finer = _between([float(f"{m * 10.0**p:.6g}") for p in powers for m in leading], low, high)
         if len(finer) >= 3:
             return finer
-    return [low]
+    return _even_ticks(low, high)
+
+
+def _even_ticks(low: float, high: float) -> list[float]:
+    """Round numbers at even distances, for a span so short that its logarithm is nearly straight."""
+    rough = (high - low) / MOST
+    power = 10.0 ** math.floor(math.log10(rough)) if rough > 0 else 1.0
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough)
+    ticks = step * np.arange(math.ceil(low / step), math.floor(high / step) + 1)
+    return [float(f"{tick:.6g}") for tick in ticks] or [low]
 
 
 def tick_text(value: float) -> str:

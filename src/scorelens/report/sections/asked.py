@@ -36,9 +36,10 @@ def _data(evidence: Evidence) -> list[tuple[str, str]]:
     rows = [("data", config.spec)]
     if spectrum is not None:
         shape = " × ".join(map(str, spectrum.event_shape))
+        form = f" ({shape})" if len(spectrum.event_shape) > 1 else ""
         rows += [
             ("training samples", f"{text(spectrum.n_samples)} ({config.held_out:.0%} of the data held out)"),
-            ("one sample", f"{text(spectrum.dim)} numbers ({shape})"),
+            ("one sample", f"{text(spectrum.dim)} numbers{form}"),
             ("modes followed", f"{text(spectrum.n_modes)} of {text(spectrum.dim)}"),
         ]
     return rows
