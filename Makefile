@@ -24,7 +24,7 @@ study: $(VENV)/.run-installed  ## forecast, train, measure and report: DATA=digi
 	$(BIN)/scorelens study "$(DATA)"
 
 test: $(VENV)/.dev-installed  ## the whole test suite
-	$(BIN)/python -m pytest --numprocesses 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2
 
 lint: $(VENV)/.dev-installed  ## style, types and the import contracts
 	$(BIN)/ruff check .
