@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from scorelens import report
-from scorelens.report.comparison import learned_share, settled_step
+from scorelens.report.comparison import common_loss, learned_share, reached, settled_step
 from scorelens.results import Run, StorageError
 
 TITLES = [
@@ -198,6 +198,8 @@ def test_a_comparison_shows_what_differs_and_links_the_pages(write_run, tmp_path
     page = text_of(report.build_comparison(tmp_path, runs))
     assert problems(page) == []
     assert panels(page) == ["learned-share", "held-out-loss"]
+    assert "With edm, all modes have the right variance from step " in page
+    assert "With spectral, the held-out loss is " in page
     assert '<th scope="row">seed</th><td>0</td><td>1</td>' in page
     for address in re.findall(r'<li><a href="([^#"]+)"', page):
         assert (tmp_path / address).is_file()
@@ -221,3 +223,10 @@ def test_settled_step_is_the_first_from_which_it_stays(least, step):
     share = xr.Dataset({"learned_share": ("step", [0.6, 0.8, 0.7])}, {"step": [0, 10, 100]})
     share["learned_share"][0] = 0.4
     assert settled_step(share, least) == step
+
+
+def test_reached_is_the_first_step_from_which_the_loss_stays_low():
+    loss = xr.Dataset({"held_out_edm_loss": ("step", [9.0, 3.0, 5.0, 4.0])}, {"step": [0, 10, 20, 30]})
+    assert reached(loss, 4.5) == 30
+    assert reached(loss, 5.0) == 10
+    assert common_loss({"a": loss, "b": loss + 1}) == 5.0

@@ -10,7 +10,8 @@ import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scorelens.results import storage, zarr_group
+from scorelens.core import storage
+from scorelens.results import zarr_group
 
 
 def example() -> xr.Dataset:

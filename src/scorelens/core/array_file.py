@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from scorelens.core import atomic
+from scorelens.core import storage
 
 _REMEDY = "delete it and make it again from the data"
 
@@ -21,11 +22,11 @@ def write(
 ) -> None:
     """Write ``arrays`` and the JSON-able ``facts``, whole or not at all.
 
-    Raises ``OSError`` naming the file.
+    Raises `StorageError` (an ``OSError``) naming the file and the remedy.
     """
     stored = {name: np.ascontiguousarray(array, dtype=np.float64) for name, array in arrays.items()}
     header = {"kind": kind, "facts": json.dumps(facts), "checksum": str(_checksum(stored))}
-    atomic.write_bytes(path, save(stored, metadata=header))
+    storage.write_file(Path(path), save(stored, metadata=header))
 
 
 def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -30,7 +30,7 @@ def row_blocks(array: np.ndarray, n_rows: int | None = None) -> Iterator[np.ndar
     checks.at_least("n_rows", rows, 1)
     for start in range(0, len(array), rows):
         yield np.asarray(array[start : start + rows])
-        _give_back_pages(array)
+        release_pages(array)
 
 
 def flat_rows(block: Any, dim: int) -> np.ndarray:
@@ -89,8 +89,15 @@ def refuse_non_finite(chunk: np.ndarray, first_index: int) -> None:
     )
 
 
-def _give_back_pages(array: np.ndarray) -> None:
-    # A scan would otherwise keep every page it read resident until the system runs short of memory.
-    mapped = getattr(array, "_mmap", None)
-    if isinstance(mapped, mmap.mmap) and getattr(array, "mode", None) == "r" and hasattr(mapped, "madvise"):
-        mapped.madvise(mmap.MADV_DONTNEED)
+def release_pages(array: np.ndarray) -> None:
+    """Let go of the resident pages of a read-only memory map or its view; the file's cache keeps them.
+
+    A scan would otherwise keep every page it read resident until the system runs short of memory.
+    """
+    if not isinstance(array, np.memmap) or array.mode != "r" or not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    owner: Any = array
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    if isinstance(owner, mmap.mmap):
+        owner.madvise(mmap.MADV_DONTNEED)

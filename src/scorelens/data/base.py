@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import Any, Literal, final
 import numpy as np
 
 from scorelens.core import checks
+from scorelens.core.blocks import release_pages
 from scorelens.data.inspection import Inspection, constant_features_sentence, inspect
 
 BLOCK_NUMBERS = 2**23
@@ -66,7 +66,7 @@ class Data:
             return self._model_units(self.values[rows])
         order = np.argsort(rows, kind="stable")  # a disk is read forwards
         gathered = self._model_units(self.values[rows[order]])
-        _release_pages(self.values)
+        release_pages(self.values)
         result = np.empty_like(gathered)
         result[order] = gathered
         return result
@@ -164,15 +164,4 @@ class Data:
             stop = min(start + length, len(self))
             rows = self._rows(np.arange(start, stop))
             yield rows, self.values[start:stop] if self.rows is None else self.values[rows]
-            _release_pages(self.values)
-
-
-def _release_pages(values: np.ndarray) -> None:
-    """Let go of the resident pages of a read-only memory map; the file's cache keeps them."""
-    if not isinstance(values, np.memmap) or values.mode != "r" or not hasattr(mmap, "MADV_DONTNEED"):
-        return
-    owner: Any = values
-    while isinstance(owner, np.ndarray):
-        owner = owner.base
-    if isinstance(owner, mmap.mmap):
-        owner.madvise(mmap.MADV_DONTNEED)
+            release_pages(self.values)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from scorelens.core import storage
 from scorelens.report.evidence import Evidence, collect
 from scorelens.report.page import render
 from scorelens.report.panel import Section
 from scorelens.report.sections import ALL
 from scorelens.report.table import text
-from scorelens.results import Run, storage
+from scorelens.results import Run
 
 
 def build(run_path: str | Path) -> Path:

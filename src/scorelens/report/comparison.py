@@ -10,12 +10,13 @@ import numpy as np
 import xarray as xr
 
 from scorelens import plots
+from scorelens.core import storage
 from scorelens.plots.selection import evenly_spaced
 from scorelens.report.evidence import Evidence, collect
 from scorelens.report.page import render
 from scorelens.report.panel import Panel, Section
 from scorelens.report.table import Table, left_out, text
-from scorelens.results import Run, storage
+from scorelens.results import Run
 
 BAND = (0.8, 1.25)
 TABLE_ROWS = 40
@@ -39,7 +40,7 @@ def comparison_page(parts: Mapping[str, Evidence], links: tuple[tuple[str, str],
     first = next(iter(parts.values()))
     return render(
         title=first.config.data.spec,
-        subtitle=f"The same data and seed with {' and '.join(parts)}: which learns what, and when.",
+        subtitle=f"The same data with {' and '.join(parts)}: which learns what, and when.",
         problems=[f"{label}: {problem}" for label, part in parts.items() for problem in part.problems],
         summary=_summary(parts),
         sections=[_settings(parts, links), _learned(parts), _loss(parts)],
@@ -76,7 +77,50 @@ def _links(folder: Path, runs: Mapping[str, Run]) -> tuple[tuple[str, str], ...]
 
 
 def _summary(parts: Mapping[str, Evidence]) -> list[str]:
-    return [f"{label}: {sentence}" for label, part in parts.items() for sentence in part.summary[:2]]
+    shares, losses = _shares(parts), _losses(parts)
+    sentences = [_settled_sentence(label, share) for label, share in shares.items()]
+    if len(losses) > 1:
+        goal = common_loss(losses)
+        sentences += [_loss_sentence(label, loss, goal) for label, loss in losses.items()]
+    return sentences
+
+
+def _settled_sentence(label: str, share: xr.Dataset) -> str:
+    last = f"{int(share['step'][-1]):,}"
+    if (step := settled_step(share, 1.0)) is not None:
+        return f"With {label}, all modes have the right variance from step {step:,} to the last, {last}."
+    now = float(share["learned_share"][-1])
+    return f"With {label}, {now:.0%} of the modes have the right variance at step {last}."
+
+
+def _loss_sentence(label: str, loss: xr.Dataset, goal: float) -> str:
+    first, last = f"{reached(loss, goal):,}", f"{int(loss['step'][-1]):,}"
+    final = text(float(loss["held_out_edm_loss"][-1]))
+    return f"With {label}, the held-out loss is at most {text(goal)} from step {first} on; at step {last}, {final}."
+
+
+def common_loss(losses: Mapping[str, xr.Dataset]) -> float:
+    """The smallest held-out loss that every run has reached at its end."""
+    return max(float(loss["held_out_edm_loss"][-1]) for loss in losses.values())
+
+
+def reached(loss: xr.Dataset, goal: float) -> int:
+    """First measured step from which the held-out loss stays at ``goal`` or below; the last must be there.
+
+    >>> reached(xr.Dataset({"held_out_edm_loss": ("step", [5.0, 2.0, 3.0])}, {"step": [0, 10, 20]}), 3.0)
+    10
+    """
+    above = np.flatnonzero(loss["held_out_edm_loss"].values > goal)
+    return int(loss["step"].values[above[-1] + 1 if above.size else 0])
+
+
+def _shares(parts: Mapping[str, Evidence]) -> dict[str, xr.Dataset]:
+    found = {label: part.comparison for label, part in parts.items()}
+    return {label: learned_share(one) for label, one in found.items() if one is not None}
+
+
+def _losses(parts: Mapping[str, Evidence]) -> dict[str, xr.Dataset]:
+    return {label: part.loss for label, part in parts.items() if part.loss is not None}
 
 
 def _settings(parts: Mapping[str, Evidence], links: tuple[tuple[str, str], ...]) -> Section:
@@ -105,9 +149,7 @@ def _flat(part: Evidence) -> dict[str, object]:
 
 
 def _learned(parts: Mapping[str, Evidence]) -> Section:
-    shares = {
-        label: learned_share(part.comparison) for label, part in parts.items() if part.comparison is not None
-    }
+    shares = _shares(parts)
     return Section(
         name="learned",
         short_title="Learned",
@@ -139,7 +181,7 @@ def _share_panel(shares: dict[str, xr.Dataset]) -> Panel:
 
 
 def _loss(parts: Mapping[str, Evidence]) -> Section:
-    losses = {label: part.loss for label, part in parts.items() if part.loss is not None}
+    losses = _losses(parts)
     return Section(
         name="loss",
         short_title="Loss",

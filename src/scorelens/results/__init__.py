@@ -1,8 +1,8 @@
 """Labelled results on disk: the configuration, the schema, the run folder, atomic storage (no torch here)."""
 
+from scorelens.core.storage import StorageError
 from scorelens.results.config import RunConfig
 from scorelens.results.run import Run
-from scorelens.results.storage import StorageError
 from scorelens.results.zarr_group import CorruptMeasurement
 
 __all__ = ["CorruptMeasurement", "Run", "RunConfig", "StorageError"]

@@ -13,8 +13,8 @@ from typing import Any, Literal, NoReturn, final
 import xarray as xr
 from pydantic import ValidationError
 
-from scorelens.core import checks
-from scorelens.results import environment, schema, storage, zarr_group
+from scorelens.core import checks, storage
+from scorelens.results import environment, schema, zarr_group
 from scorelens.results.config import RunConfig
 from scorelens.results.zarr_group import CorruptMeasurement
 

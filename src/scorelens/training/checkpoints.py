@@ -14,9 +14,10 @@ from safetensors.torch import load_file
 from safetensors.torch import save as encode
 from torch import Tensor
 
+from scorelens.core import storage
 from scorelens.networks import PreconditionedDenoiser
 from scorelens.networks import file as denoiser_file
-from scorelens.results import Run, storage
+from scorelens.results import Run
 
 MODEL, EMA, OPTIMIZER, STATE = "model.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json"
 

@@ -11,10 +11,11 @@ import xarray as xr
 from accelerate import Accelerator
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from scorelens.core import storage
 from scorelens.core.denoiser import Denoiser
 from scorelens.instruments.sitting import sitting
 from scorelens.networks import PreconditionedDenoiser
-from scorelens.results import Run, RunConfig, storage
+from scorelens.results import Run, RunConfig
 from scorelens.training import checkpoints, failure
 from scorelens.training.batches import Batches, Samples
 from scorelens.training.build import build_loss

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scorelens.results import storage
+from scorelens.core import storage
 
 
 def refuse(code: int):

@@ -97,7 +97,7 @@ def remove_partial(folder: Path) -> None:
 
 def is_partial(path: Path) -> bool:
     """Whether ``path`` is the temporary name of something half written or half deleted."""
-    return path.name.startswith(PARTIAL) or (path.name.startswith(".") and path.suffix == ".tmp")
+    return path.name.startswith(PARTIAL)
 
 
 def _partial(path: Path) -> Path:
