@@ -21,7 +21,7 @@ def test_integrates_to_one(law, time):
 
 
 def test_is_the_share_of_the_missing_log_variance():
-    # Correcting the gain at one noise level removes its share: [E16] times the gain error over what is missing.
+    # Correcting the gain at one noise level removes its share: [E16] x gain error / what is missing.
     lam, sigma, time, width = 0.05, 0.3, 2.0, 1e-3
     error = float(EDM.gain(lam, sigma**2, time) - EDM.limit_gain(lam, sigma**2))
     missing = EDM.log_generated_variance(lam, time, LOW, HIGH) - EDM.log_limit_variance(lam, LOW, HIGH)

@@ -96,7 +96,8 @@ def _settled_sentence(label: str, share: xr.Dataset) -> str:
 def _loss_sentence(label: str, loss: xr.Dataset, goal: float) -> str:
     first, last = f"{reached(loss, goal):,}", f"{int(loss['step'][-1]):,}"
     final = text(float(loss["held_out_edm_loss"][-1]))
-    return f"With {label}, the held-out loss is at most {text(goal)} from step {first} on; at step {last}, {final}."
+    start = f"With {label}, the held-out loss is at most {text(goal)} from step {first} on"
+    return f"{start}; at step {last} it is {final}."
 
 
 def common_loss(losses: Mapping[str, xr.Dataset]) -> float:
