@@ -5,8 +5,7 @@ Two numbers for each preconditioner:
 
 1. the first measured step from which every mode's implied variance (transfer function, no sampling noise)
    stays within 0.8-1.25 of the data's;
-2. the first measured step at which the held-out EDM loss is no larger than what EDM preconditioning has at the
-   last step.
+2. the first measured step at which the held-out EDM loss is no larger than that of EDM at the last step.
 
     python benchmarks/preconditioning.py [--data gaussian:dim=128] [--steps 3000] [--seeds 0,1]
     python benchmarks/preconditioning.py --data mnist.parquet
