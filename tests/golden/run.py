@@ -239,12 +239,27 @@ def _time_scale(p: Params) -> list[float]:
     return [found.log_scale, found.exponent, found.log_scale_sd, found.exponent_sd]
 
 
+def _fastest(p: Params) -> float:
+    law = dynamics.PreconditionedOneLayer.edm(p["sigma_data"])
+    options = {"criterion": p["criterion"], "band": p.get("band", 1.25), "n_cells": p["n_cells"]}
+    sampler = dynamics.ExactSampler(*_range(p))
+    return dynamics.fastest_density(law, np.array(p["lams"]), sampler=sampler, **options).flow_time
+
+
+def _least_error(p: Params) -> float:
+    law, weights = dynamics.PreconditionedOneLayer.edm(p["sigma_data"]), np.array(p["weights"])
+    options = {"sampler": dynamics.ExactSampler(*_range(p)), "n_cells": p["n_cells"]}
+    found = dynamics.least_error_density(law, np.array(p["lams"]), weights, p["T"], **options)
+    return float(weights @ found.missing)
+
+
 MODELS: dict[str, dict[str, Callable[[Params], Any]]] = {
     "one_layer": ONE_LAYER,
     "one_layer_residual": {"mode_weight": _residual},
     "edm_one_layer": EDM_ONE_LAYER,
     "spectral_precond": SPECTRAL_PRECOND,
     "calibration": {"time_scale": _time_scale},
+    "noise_density": {"p_star_T": _fastest, "budget_error": _least_error},
 }
 TABLE = {(model, quantity): f for model, quantities in MODELS.items() for quantity, f in quantities.items()}
 

@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 HERE = Path(__file__).parent
-BUILT = {"one_layer", "one_layer_residual", "edm_one_layer", "spectral_precond", "calibration"}
+BUILT = {
+    "one_layer",
+    "one_layer_residual",
+    "edm_one_layer",
+    "spectral_precond",
+    "calibration",
+    "noise_density",
+}
 
 _spec = importlib.util.spec_from_file_location("golden_run", HERE / "run.py")
 run = importlib.util.module_from_spec(_spec)

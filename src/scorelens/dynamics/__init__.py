@@ -21,6 +21,7 @@ from scorelens.dynamics.local_exponent import LocalExponent, local_exponent
 from scorelens.dynamics.loss_weight import LossWeight, PixelWeight, TargetWeight, UnitWeight
 from scorelens.dynamics.measured_emergence import MeasuredEmergence, emergence_step, published_emergence_step
 from scorelens.dynamics.mode_scaling import Population
+from scorelens.dynamics.noise_density import NoiseDensity, fastest_density, least_error_density
 from scorelens.dynamics.one_layer import OneLayer
 from scorelens.dynamics.power_law import EmergencePowerLaws, PowerLaw, fit_power_law, fit_power_laws
 from scorelens.dynamics.preconditioned import PreconditionedOneLayer
@@ -43,6 +44,7 @@ __all__ = [
     "LocalExponent",
     "LossWeight",
     "MeasuredEmergence",
+    "NoiseDensity",
     "OneLayer",
     "PixelWeight",
     "Population",
@@ -60,6 +62,7 @@ __all__ = [
     "edm_weight",
     "emergence_step",
     "emergence_time",
+    "fastest_density",
     "fit_dose",
     "fit_power_law",
     "fit_power_laws",
@@ -70,6 +73,7 @@ __all__ = [
     "kl_from_log_ratio",
     "kl_per_mode",
     "learning_curve",
+    "least_error_density",
     "local_exponent",
     "log_ratio_to_data",
     "log_ratio_to_limit",

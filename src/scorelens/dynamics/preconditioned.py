@@ -113,10 +113,14 @@ class PreconditionedOneLayer(RelaxationLaw):
         return np.asarray(mismatch + self.initial_weight * output * input_)  # [E4]
 
     def speed(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+        noise = _noise(noise_variance)
+        return self.noise.density(0.5 * np.log(noise)) * self.response(eigenvalue, noise)  # [E3]
+
+    def response(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+        """Relaxation rate per unit of flow time and of the density of the noise level: ``r`` of [E3]."""
         modes, noise = gain_law.non_negative("eigenvalue", eigenvalue), _noise(noise_variance)
         _, output, input_ = self.scaling.at(noise)
-        density = self.noise.density(0.5 * np.log(noise))
-        return density * self.loss.effective(noise, output**2) * input_**2 * (modes + noise)  # [E3]
+        return self.loss.effective(noise, output**2) * input_**2 * (modes + noise)
 
     def steepness(self, log_sigma: np.ndarray) -> np.ndarray:
         before, after = self.noise.density(log_sigma - _STEP), self.noise.density(log_sigma + _STEP)
