@@ -26,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory):
 def test_a_study_leaves_everything_the_page_is_made_of(run) -> None:
     assert run.finished
     assert run.spectrum_path.is_file()
-    assert run.dataset_names() == ("forecast",)
+    assert run.dataset_names() == ("examples", "forecast")
     assert set(run.measurement_names()) >= {"generated_variance", "transfer_function", "loss", "samples"}
     assert run.measured_steps[0] == 0
     assert run.measured_steps[-1] == 12

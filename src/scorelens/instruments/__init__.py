@@ -13,7 +13,7 @@ from scorelens.instruments.denoising_loss import DenoisingLoss
 from scorelens.instruments.generated_variance import GeneratedVariance
 from scorelens.instruments.memorization import MemorizationFloor, memorization_floor
 from scorelens.instruments.probes import Probes
-from scorelens.instruments.sample_grid import SampleGrid
+from scorelens.instruments.sample_grid import SampleGrid, examples
 from scorelens.instruments.transfer_function import TransferFunction
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ __all__ = [
     "Probes",
     "SampleGrid",
     "TransferFunction",
+    "examples",
     "measure_all",
     "memorization_floor",
     "standard",

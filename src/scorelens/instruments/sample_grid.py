@@ -11,6 +11,7 @@ import xarray as xr
 from scorelens.core import checks
 from scorelens.core.denoiser import Denoiser
 from scorelens.instruments.base import Instrument
+from scorelens.instruments.evaluation import stream_seed
 from scorelens.instruments.generation import generated
 from scorelens.instruments.labels import LENGTH, variable
 
@@ -45,14 +46,28 @@ class SampleGrid(Instrument):
 
     @classmethod
     def for_run(cls, train: Data, held_out: Data, spectrum: Spectrum, config: RunConfig) -> SampleGrid:
-        sizes = config.measurement
-        n_samples = max(sizes.n_images, sizes.n_generated) if train.dim <= CLOUD_DIM else sizes.n_images
-        return cls(train.event_shape, config.sigmas(), n_samples, config.seed)
+        return cls(train.event_shape, config.sigmas(), n_shown(train, config), config.seed)
 
     def _measure(self, denoiser: Denoiser) -> xr.Dataset:
         batches = generated(denoiser, self.n_samples, self.event_shape, self.sigmas, self.seed)
-        samples = np.concatenate([made for _, made in batches])
-        image = len(self.event_shape) == 3
-        dims = ("sample", "channel", "height", "width") if image else ("sample", "feature")
-        values = samples if image else samples.reshape(len(samples), -1)
-        return xr.Dataset({"image": variable(dims, values, "Generated sample", LENGTH)})
+        return labelled_events(np.concatenate([made for _, made in batches]), "Generated sample")
+
+
+def n_shown(train: Data, config: RunConfig) -> int:
+    """How many samples a page shows: a grid of images, or enough points to see a cloud."""
+    sizes = config.measurement
+    return max(sizes.n_images, sizes.n_generated) if train.dim <= CLOUD_DIM else sizes.n_images
+
+
+def examples(train: Data, config: RunConfig) -> xr.Dataset:
+    """Samples of the data, drawn by the run's seed, labelled as generated ones are."""
+    order = np.random.default_rng(stream_seed(config.seed, "examples")).permutation(len(train))
+    return labelled_events(train[order[: n_shown(train, config)]], "Sample of the data")
+
+
+def labelled_events(events: np.ndarray, long_name: str) -> xr.Dataset:
+    """``image``: dims ``sample`` and ``channel, height, width``; ``feature`` where events are no images."""
+    image = events.ndim == 4
+    dims = ("sample", "channel", "height", "width") if image else ("sample", "feature")
+    values = events if image else events.reshape(len(events), -1)
+    return xr.Dataset({"image": variable(dims, values, long_name, LENGTH)})

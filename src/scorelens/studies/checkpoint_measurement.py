@@ -7,7 +7,7 @@ from typing import Any
 
 from scorelens import instruments, report, training
 from scorelens.results import Run, RunConfig
-from scorelens.studies.closed_form import predict
+from scorelens.studies.closed_form import foretell
 from scorelens.studies.configure import changed
 from scorelens.studies.folders import new_folder
 from scorelens.studies.preparation import prepare
@@ -33,8 +33,7 @@ def measure(model: Path | str, data: str, *, out: Path | str | None = None, **op
     watching = instruments.standard(prepared.train, prepared.held_out, prepared.spectrum, config)
     measured = instruments.measure_all(watching, denoiser)
     run = Run.create(new_folder(f"{data}-measured", out), config)
-    prepared.spectrum.save(run.spectrum_path)
-    run.write_dataset("forecast", predict(prepared, config))
+    foretell(run, prepared)
     run.write_measurement(training.trained_steps(model), measured)
     report.build(run.path)
     return run

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import xarray as xr
-
-from scorelens import analysis, report
-from scorelens.results import Run, RunConfig
+from scorelens import analysis, instruments, report
+from scorelens.results import Run
 from scorelens.studies.configure import configure
 from scorelens.studies.folders import new_folder
 from scorelens.studies.preparation import Prepared, prepare
@@ -21,15 +19,15 @@ def forecast(data: str = "digits", *, out: Path | str | None = None, **options: 
     """
     config = configure(data, **options)
     prepared = prepare(config.data, config.seed)
-    predicted = predict(prepared, config)
     run = Run.create(new_folder(data, out), config)
-    prepared.spectrum.save(run.spectrum_path)
-    run.write_dataset("forecast", predicted)
+    foretell(run, prepared)
     report.build(run.path)
     return run
 
 
-def predict(prepared: Prepared, config: RunConfig) -> xr.Dataset:
-    """The labelled forecast of a run with ``config`` on the prepared data (`analysis.forecast`)."""
-    samples = prepared.shrinkage_samples(config.preconditioning.shrinkage)
-    return analysis.forecast(prepared.spectrum, config, samples=samples)
+def foretell(run: Run, prepared: Prepared) -> None:
+    """Store what is known before training: the spectrum, examples of the data, and the forecast."""
+    samples = prepared.shrinkage_samples(run.config.preconditioning.shrinkage)
+    prepared.spectrum.save(run.spectrum_path)
+    run.write_dataset("examples", instruments.examples(prepared.train, run.config))
+    run.write_dataset("forecast", analysis.forecast(prepared.spectrum, run.config, samples=samples))

@@ -7,7 +7,7 @@ from typing import Any
 
 from scorelens import instruments, training
 from scorelens.results import Run
-from scorelens.studies.closed_form import predict
+from scorelens.studies.closed_form import foretell
 from scorelens.studies.configure import changed, configure
 from scorelens.studies.folders import folder_to_resume, new_folder
 from scorelens.studies.preparation import prepare
@@ -34,8 +34,7 @@ def train(
     prepared = prepare(config.data, config.seed)
     denoiser = training.build_denoiser(config, prepared.spectrum, prepared.held_out, prepared.train)
     run = run or Run.create(new_folder(data, out), config)
-    prepared.spectrum.save(run.spectrum_path)
-    run.write_dataset("forecast", predict(prepared, config))
+    foretell(run, prepared)
     training.train(
         config,
         run,
