@@ -59,13 +59,13 @@ class _Tabulated(NoiseLevelLaw):
 
 
 def test_all_modes_emerge_by_the_stated_time_under_the_law_itself():
-    lam = np.array([8.0, 2.0, 0.5, 0.1, 0.02])
-    found = fastest_density(EDM, lam, criterion="geometric")
+    lam = np.array([100.0, 1.0, 0.01])
+    found = fastest_density(EDM, lam, criterion="band")
     noise = _Tabulated(found, np.linspace(np.log(0.002), np.log(80.0), 201))
-    times = emergence_time(PreconditionedOneLayer.edm(noise=noise), lam, criterion="geometric").flow_time
+    times = emergence_time(PreconditionedOneLayer.edm(noise=noise), lam, criterion="band").flow_time
     assert times.max() == pytest.approx(found.flow_time, rel=1e-3)
-    # More than one mode holds the others back: the optimum balances them.
-    assert (times > 0.999 * times.max()).sum() >= 2
+    # The largest and the smallest mode hold the others back: the optimum balances them.
+    assert (times > 0.99 * times.max()).sum() >= 2
 
 
 def test_no_perturbed_density_is_faster():

@@ -28,10 +28,10 @@ _TINY = np.finfo(float).tiny
 class NoiseDensity:
     """Density of the noise level on equal cells of ``log(sigma)``: ``log_sigma (n,)`` are their middles.
 
-    ``density (n,)`` is per unit of ``log(sigma)`` and integrates to 1 over the cells; ``flow_time`` the dose it
-    is for; ``missing (mode,)`` the log variance that each mode still lacks after that dose. ``status (mode,)``
-    of the fastest density says which modes were ``constrained``, on target ``at start``, or ``unreachable`` by
-    this sampler; of the least error, which were ``weighted`` or ``ignored``.
+    ``density (n,)`` is per unit of ``log(sigma)`` and integrates to 1 over the cells; ``flow_time`` the dose
+    it is for; ``missing (mode,)`` the log variance that each mode still lacks after that dose. ``status
+    (mode,)`` of the fastest density says which modes were ``constrained``, on target ``at start``, or
+    ``unreachable`` by this sampler; of the least error, which were ``weighted`` or ``ignored``.
     """
 
     log_sigma: np.ndarray
