@@ -331,3 +331,12 @@ def test_no_runtime_warning_on_constant_data():
             np.testing.assert_array_equal(spectrum.eigenvalues, 0)
             gram = spectrum.eigenvectors.T @ spectrum.eigenvectors
             np.testing.assert_allclose(gram, np.eye(2), atol=1e-12)
+
+
+def test_a_copied_feature_has_no_variance_of_its_own():
+    rng = np.random.default_rng(3)
+    independent = rng.standard_normal((500, 6))
+    data = np.concatenate([independent, independent[:, :2] + independent[:, 2:4]], axis=1)
+    eigenvalues = fit_spectrum(lambda: [data], (8,)).eigenvalues
+    assert np.all(eigenvalues[:6] > 0.1)
+    assert np.all(eigenvalues[6:] == 0)

@@ -13,7 +13,8 @@ def leading_eigenpairs(matrix: np.ndarray, n_modes: int) -> tuple[np.ndarray, np
     """The ``n_modes`` largest eigenvalues (descending, >= 0) of ``matrix`` and their eigenvectors in columns.
 
     ``matrix`` has shape ``(d, d)``, float64, both triangles filled. Rows that are zero are split off
-    first, so that a constant feature gets the eigenvalue 0 exactly. Rounding below zero is set to zero.
+    first, so that a constant feature gets the eigenvalue 0 exactly. So do directions whose eigenvalue drowns
+    in rounding (below ``d eps`` times the largest).
 
     >>> values, vectors = leading_eigenpairs(np.diag([1.0, 3.0, 0.0]), 2)
     >>> values
@@ -61,4 +62,6 @@ def _leading(matrix: np.ndarray, n_modes: int) -> tuple[np.ndarray, np.ndarray]:
     values, vectors = scipy.linalg.eigh(
         matrix, lower=False, driver=driver, subset_by_index=subset, check_finite=False
     )
-    return np.maximum(values[::-1][:n_modes], 0.0), vectors[:, ::-1][:, :n_modes]
+    values, vectors = values[::-1][:n_modes], vectors[:, ::-1][:, :n_modes]
+    rounding = d * np.finfo(np.float64).eps * values[0]
+    return np.where(values > rounding, values, 0.0), vectors
