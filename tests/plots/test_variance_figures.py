@@ -125,7 +125,7 @@ def test_alignment_follows_the_slider_under_its_ceiling():
     dataset = xr.Dataset(
         {
             "alignment": (("step", "mode"), values),
-            "alignment_ceiling": (("step", "mode"), np.full((2, 2), 0.9)),
+            "alignment_ceiling": (("step", "mode"), [[0.5, 0.5], [0.9, 0.9]]),
         },
         {"step": [0, 5], "mode": [0, 1]},
     )

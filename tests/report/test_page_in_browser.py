@@ -160,6 +160,8 @@ def test_every_slider_changes_its_figure_by_keyboard_and_says_where_it_is(opened
         assert opened.page.inner_text(f"#{name}-value") == "step 0"
         assert slider.get_attribute("aria-valuetext") == "step 0"
         assert content(opened.page, name) != last
+        shown = opened.page.query_selector_all(f"#{name} img:not([hidden])")
+        assert [image.get_attribute("alt")[-6:] for image in shown] in ([], ["step 0"])
         opened.page.keyboard.press("End")
         opened.page.wait_for_timeout(300)
         assert opened.page.inner_text(f"#{name}-value") == label == "step 3,000"
