@@ -16,7 +16,7 @@ from scorelens.dynamics.sampler import ExactSampler, Sampler
 _EXACT_UP_TO = 1 << 16
 _ROW_BLOCK = 1 << 16
 _STRIP = 0.5 * math.pi
-_N_CHECKS = 24
+_N_CHECKS, _N_ROWS_CHECKED = 24, 5
 _MOST_ATTEMPTS = 3
 
 
@@ -34,8 +34,9 @@ def log_variance_table(
     Small tables are evaluated exactly. Large ones are interpolated at Chebyshev points in ``log(flow_time)``
     and, for a law whose parameters are shared by all modes, in ``log(eigenvalue)``: the logarithm of the
     variance is analytic in both within a strip of half width pi / 2, so that the error falls geometrically.
-    The error is measured against exact values at 24 entries spread over the table and at most ``tolerance``
-    there (else the table is exact). ``sampler`` defaults to the exact ODE from 80 to 0.002.
+    The error is measured against exact values on a subgrid of 24 times and modes (5 times and all modes for a
+    law with a parameter per mode) and is at most ``tolerance`` there, else the table is exact. ``sampler``
+    defaults to the exact ODE from 80 to 0.002.
 
     >>> from scorelens.dynamics import OneLayer
     >>> log_variance_table(OneLayer(0.1), np.array([2.0, 1.0]), np.array([0.0, 1.0])).round(4)
@@ -56,22 +57,32 @@ def log_variance_table(
 def _growth(
     law: GainLaw, modes: np.ndarray, times: np.ndarray, sampler: Sampler, tolerance: float
 ) -> np.ndarray:
-    trajectory = sampler.trajectory(law, modes)
     if modes.size * times.size > _EXACT_UP_TO:
-        rows, columns = _spread(times.size), _spread(modes.size)
-        exact = _by_rows(trajectory, times[rows], modes.size)[:, columns]
+        rows, columns, exact = _checked_entries(law, modes, times, sampler)
         for attempt in range(_MOST_ATTEMPTS):
             table = _interpolated(law, modes, times, sampler, tolerance * 1e-2**attempt)
             if table is None:
                 break
             if np.abs(table[np.ix_(rows, columns)] - exact).max() <= tolerance:
                 return table
-    return _by_rows(trajectory, times, modes.size)
+    return _by_rows(sampler.trajectory(law, modes), times, modes.size)
 
 
-def _spread(size: int) -> np.ndarray:
+def _checked_entries(
+    law: GainLaw, modes: np.ndarray, times: np.ndarray, sampler: Sampler
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows and columns at which the table is checked, and exact values there."""
+    if law.shared_by_modes:
+        rows, columns = _spread(times.size, _N_CHECKS), _spread(modes.size, _N_CHECKS)
+        return rows, columns, _by_rows(sampler.trajectory(law, modes[columns]), times[rows], columns.size)
+    # A law with a parameter per mode takes all modes at once.
+    rows, columns = _spread(times.size, _N_ROWS_CHECKED), np.arange(modes.size)
+    return rows, columns, _by_rows(sampler.trajectory(law, modes), times[rows], modes.size)
+
+
+def _spread(size: int, n: int) -> np.ndarray:
     # Not in step with the Chebyshev points, and with both ends.
-    return np.unique(np.round((size - 1) * np.linspace(0.0, 1.0, _N_CHECKS) ** 1.1).astype(int))
+    return np.unique(np.round((size - 1) * np.linspace(0.0, 1.0, n) ** 1.1).astype(int))
 
 
 class _Grid(NamedTuple):
