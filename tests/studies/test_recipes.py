@@ -58,7 +58,18 @@ def test_measuring_agrees_with_what_training_measured(run, inside: str, tmp_path
     measured = studies.measure(run.path / inside, "moons:n=60", out=tmp_path / "measured")
     trained = run.measurement("transfer_function").isel(step=-1)
     np.testing.assert_array_equal(measured.measurement("transfer_function").transfer[0], trained.transfer)
-    assert measured.report_path.is_file()
+    assert measured.measured_steps == (12,)
+    page = measured.report_path.read_text()
+    assert "has learned of these data" in page
+    assert "Training stopped before its end" not in page
+
+
+def test_a_file_taken_out_of_its_run_is_measured_as_it_is(run, tmp_path: Path) -> None:
+    lone = tmp_path / "model.safetensors"
+    lone.write_bytes((run.path / "checkpoints/00000012/model.safetensors").read_bytes())
+    measured = studies.measure(lone, "moons:n=60", out=tmp_path / "measured", sampler_points=6)
+    assert measured.measured_steps == (0,)
+    assert "Training stopped before its end" not in measured.report_path.read_text()
 
 
 def test_data_of_another_shape_is_refused_before_a_folder_is_made(run, tmp_path: Path) -> None:

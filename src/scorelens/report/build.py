@@ -28,8 +28,18 @@ def page(evidence: Evidence) -> str:
     """The page that shows ``evidence``, as text."""
     problems = [*_unfinished(evidence), *evidence.problems]
     sections = _sections(evidence, problems)
-    spec = evidence.config.data.spec
-    return render(spec, subtitle(evidence), problems, evidence.summary, sections)
+    return render(
+        short_name(evidence.config.data.spec), subtitle(evidence), problems, evidence.summary, sections
+    )
+
+
+def short_name(spec: str) -> str:
+    """A data specification without the folders of its path.
+
+    >>> short_name("../pictures/mnist.parquet"), short_name("gaussian:dim=128"), short_name("pictures/")
+    ('mnist.parquet', 'gaussian:dim=128', 'pictures')
+    """
+    return spec.rstrip("/").rpartition("/")[2] or spec
 
 
 def subtitle(evidence: Evidence) -> str:
@@ -39,6 +49,8 @@ def subtitle(evidence: Evidence) -> str:
     >>> subtitle(Evidence(RunConfig()))
     'What a score model will learn of these data, and in which order: the forecast, without training.'
     """
+    if evidence.model is not None:
+        return f"What the model {evidence.model} has learned of these data."
     if evidence.last_step is None:
         return (
             "What a score model will learn of these data, and in which order: the forecast, without training."

@@ -12,6 +12,7 @@ import xarray as xr
 from scorelens import plots
 from scorelens.core import storage
 from scorelens.plots.selection import evenly_spaced
+from scorelens.report.build import short_name
 from scorelens.report.evidence import Evidence, collect
 from scorelens.report.page import render
 from scorelens.report.panel import Panel, Section
@@ -39,7 +40,7 @@ def comparison_page(parts: Mapping[str, Evidence], links: tuple[tuple[str, str],
     """The comparing page as text."""
     first = next(iter(parts.values()))
     return render(
-        title=first.config.data.spec,
+        title=short_name(first.config.data.spec),
         subtitle=f"The same data with {' and '.join(parts)}: which learns what, and when.",
         problems=[f"{label}: {problem}" for label, part in parts.items() for problem in part.problems],
         summary=_summary(parts),

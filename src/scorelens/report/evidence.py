@@ -47,8 +47,15 @@ class Evidence:
         return self.steps[-1] if self.steps else None
 
     @property
+    def model(self) -> str | None:
+        """The model that was measured, where the run measures one that was trained elsewhere."""
+        return self.environment.get("model")
+
+    @property
     def unfinished(self) -> bool:
         """Whether training was begun and did not reach its last step."""
+        if self.model is not None:
+            return False
         begun = bool(self.checkpoints) or len(self.steps) > 1 or self.steps == (0,)
         return begun and self.config.training.steps not in self.checkpoints
 

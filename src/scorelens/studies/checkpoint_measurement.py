@@ -33,6 +33,7 @@ def measure(model: Path | str, data: str, *, out: Path | str | None = None, **op
     watching = instruments.standard(prepared.train, prepared.held_out, prepared.spectrum, config)
     measured = instruments.measure_all(watching, denoiser)
     run = Run.create(new_folder(f"{data}-measured", out), config)
+    run.record_environment(model=str(model))
     foretell(run, prepared)
     run.write_measurement(training.trained_steps(model), measured)
     report.build(run.path)

@@ -27,12 +27,15 @@ def load_denoiser(path: str | Path) -> PreconditionedDenoiser:
 
 
 def trained_steps(path: str | Path) -> int:
-    """Steps that the denoiser at ``path`` (as `load_denoiser` takes it) was trained for; 0 for a lone file.
+    """Steps that the denoiser at ``path`` (as `load_denoiser` takes it) was trained for.
 
+    A file knows them while it lies in its checkpoint folder; 0 for a file that was taken out of it.
     Raises ``ValueError`` naming the file and the remedy.
     """
     path = _checkpoint(Path(path))
-    return checkpoints.verified_state(path)["step"] if path.is_dir() else 0
+    folder = path if path.is_dir() else path.parent
+    known = path.is_dir() or (folder / checkpoints.STATE).is_file()
+    return checkpoints.verified_state(folder)["step"] if known else 0
 
 
 def _checkpoint(path: Path) -> Path:
