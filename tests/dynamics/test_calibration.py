@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -135,6 +137,17 @@ def test_timing_error_of_a_finite_sample():
         trajectory.growth(np.array([2.0 * np.exp(-step)])),
     )
     assert found[0] == pytest.approx(np.sqrt(2 / 1000) / ((ahead[0] - behind[0]) / (2 * step)), rel=1e-6)
+
+
+def test_modes_censored_long_before_their_time_and_long_after():
+    # One mode emerged where it should; the others are 200 standard deviations off either way.
+    dose, step = np.array([1.0, 1e-20, 1e20]), np.array([10.0, 10.0, 10.0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = calibrate(dose, step, np.array([False, True, True]), sd=0.2, fit="scale")
+    # Far in the tail the survival acts like a Gaussian observation of log(step / dose) itself.
+    assert found.log_scale == pytest.approx(np.log(10) + np.log(1e20) / 2, rel=1e-3)
+    assert found.log_scale_sd == pytest.approx(0.2 / np.sqrt(2), rel=1e-3)
 
 
 def test_bad_input_is_refused():

@@ -19,6 +19,8 @@ _SCATTER, _SCATTER_WIDTH = 0.15, 0.7
 _LARGEST_CORRELATION = 0.95
 _MOST_ITERATIONS = 200
 _TOLERANCE = 1e-13
+_NO_HAZARD = -35.0
+_LEAST_FOR_CORRELATION = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,7 +219,8 @@ class _Likelihood:
         log_scale, exponent, scatter = self.unpack(parameters)
         v = (self._y - log_scale - exponent * self._x) / scatter
         log_survival = special.log_ndtr(-v)
-        hazard = np.exp(-0.5 * v**2 - 0.5 * np.log(2.0 * np.pi) - log_survival)
+        # Scaled error function: density over survival keeps its digits far in the tail.
+        hazard = np.sqrt(2.0 / np.pi) / special.erfcx(np.maximum(v, _NO_HAZARD) / np.sqrt(2.0))
         first = np.where(self._late, hazard, v)
         second = np.where(self._late, hazard * (hazard - v), 1.0)
         value = np.where(self._late, -log_survival, 0.5 * v**2 + np.log(scatter)).sum()  # [E29]
@@ -260,12 +263,9 @@ def _lag_correlation(residual: np.ndarray, order: np.ndarray) -> float:
     ordered = residual[np.argsort(order, kind="stable")]
     ordered = ordered - ordered.mean()
     power = float((ordered**2).sum())
-    if ordered.size < LEAST_FOR_CORRELATION or power == 0.0:
+    if ordered.size < _LEAST_FOR_CORRELATION or power == 0.0:
         return 0.0
     return float(np.clip((ordered[1:] * ordered[:-1]).sum() / power, 0.0, _LARGEST_CORRELATION))
-
-
-LEAST_FOR_CORRELATION = 4
 
 
 def _quantile(
