@@ -195,5 +195,6 @@ def test_a_hostile_name_stays_text(browser, write_run):
     name = "<script>alert(1)</script><img src=x onerror=alert(2)>.npy"
     view = Opened(browser, report.build(write_run((4,), spec=name, until=10).path).as_uri())
     assert view.complaints == []
-    assert view.page.inner_text("h1") == name
+    assert view.page.inner_text("h1") == name.rpartition("/")[-1]
+    assert view.page.inner_text("#asked td") == name
     view.close()
