@@ -49,7 +49,7 @@ def test_defaults_in_the_help_are_the_configuration_s() -> None:
                 section, field = OPTIONS[name]
                 value = defaults[section][field]
                 expected = (
-                    {"off", "measured"}
+                    {"off", "measured", "all"}
                     if value is None
                     else {f"{value:g}" if isinstance(value, float) else str(value)}
                 )

@@ -27,6 +27,7 @@ OUTPUT = {
 
 SPECTRUM = {
     "samples": Annotated[int | None, typer.Option(help="Use only this many samples of the data.")],
+    "held_out": Annotated[float | None, typer.Option(help="Share of the data kept aside. Default: 0.1.")],
     "modes": Annotated[
         int | None, typer.Option(help="Follow only the leading modes. Default: all up to 1024 dimensions.")
     ],
@@ -45,6 +46,16 @@ OBJECTIVE = {
         str | None, typer.Option(help="edm, spectral or spectral-skip. Default: edm.")
     ],
     "sigma_data": Annotated[float | None, typer.Option(help="EDM's sigma_data. Default: measured.")],
+    "floor": Annotated[
+        float | None, typer.Option(help="Smallest variance that spectral preconditioning assumes.")
+    ],
+    "shrinkage": Annotated[
+        str | None, typer.Option(help="none, ledoit-wolf or held-out eigenvalues. Default: none.")
+    ],
+    "rank": Annotated[int | None, typer.Option(help="Modes that the spectral operators keep. Default: all.")],
+    "noise": Annotated[
+        str | None, typer.Option(help="Law of the noise level: lognormal or loguniform. Default: lognormal.")
+    ],
     "loss": Annotated[str | None, typer.Option(help="pixel (EDM's weight) or target. Default: pixel.")],
     "p_mean": Annotated[float | None, typer.Option(help="Mean of log sigma in training. Default: -1.2.")],
     "p_std": Annotated[float | None, typer.Option(help="Its standard deviation. Default: 1.2.")],

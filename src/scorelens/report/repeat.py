@@ -5,27 +5,10 @@ from __future__ import annotations
 import shlex
 
 from scorelens.results import RunConfig
+from scorelens.results.options import OPTIONS, PYTHON_ONLY
 
-#: Field of the configuration -> option of `scorelens study`.
-OPTIONS: dict[tuple[str, str], str] = {
-    ("data", "n_samples"): "--samples",
-    ("data", "n_modes"): "--modes",
-    ("network", "width"): "--width",
-    ("network", "depth"): "--depth",
-    ("preconditioning", "name"): "--preconditioning",
-    ("preconditioning", "sigma_data"): "--sigma-data",
-    ("noise", "p_mean"): "--p-mean",
-    ("noise", "p_std"): "--p-std",
-    ("sampler", "n_sigmas"): "--sampler-points",
-    ("sampler", "sigma_min"): "--sigma-min",
-    ("sampler", "sigma_max"): "--sigma-max",
-    ("training", "steps"): "--steps",
-    ("training", "batch_size"): "--batch-size",
-    ("training", "learning_rate"): "--learning-rate",
-    ("training", "ema_decay"): "--ema-decay",
-    ("training", "loss"): "--loss",
-    ("measurement", "n_measurements"): "--measurements",
-}
+#: Field of the configuration -> option of `scorelens study`; what only Python can set is not among them.
+FLAGS = {target: f"--{name.replace('_', '-')}" for name, target in OPTIONS.items() if name not in PYTHON_ONLY}
 
 
 def command(config: RunConfig) -> str:
@@ -36,21 +19,21 @@ def command(config: RunConfig) -> str:
     """
     words = ["scorelens", "study", config.data.spec, "--seed", str(config.seed)]
     for (section, field), value in _changes(config).items():
-        if (section, field) in OPTIONS:
-            words += [OPTIONS[section, field], repr(value) if isinstance(value, float) else str(value)]
+        if (section, field) in FLAGS:
+            words += [FLAGS[section, field], repr(value) if isinstance(value, float) else str(value)]
     return shlex.join(words)
 
 
 def other_settings(config: RunConfig) -> tuple[str, ...]:
     """Settings that differ from their default and that no option of the command line changes.
 
-    >>> other_settings(RunConfig.model_validate({"data": {"held_out": 0.2}}))
-    ('data.held_out = 0.2',)
+    >>> other_settings(RunConfig.model_validate({"preconditioning": {"center": False}}))
+    ('preconditioning.center = False',)
     """
     return tuple(
         f"{section}.{field} = {value!r}"
         for (section, field), value in _changes(config).items()
-        if (section, field) not in OPTIONS
+        if (section, field) not in FLAGS
     )
 
 

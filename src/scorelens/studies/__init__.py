@@ -1,9 +1,10 @@
 """One runnable recipe per job: forecast, train, measure, the main study, and comparisons."""
 
+from scorelens.results.options import OPTIONS
 from scorelens.studies.checkpoint_measurement import measure
 from scorelens.studies.closed_form import forecast
 from scorelens.studies.comparison import Comparison, compare_preconditioners
-from scorelens.studies.configure import OPTIONS, configure
+from scorelens.studies.configure import configure
 from scorelens.studies.main_study import study
 from scorelens.studies.preparation import Prepared, prepare
 from scorelens.studies.training_run import train
