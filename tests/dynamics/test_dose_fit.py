@@ -34,15 +34,19 @@ def test_finds_the_dose(sampler):
 
 
 def test_stated_errors_are_those_of_repeated_runs():
-    rng, estimates, stated = np.random.default_rng(1), [], []
+    rng, estimates, stated, together = np.random.default_rng(1), [], [], []
     for _ in range(30):
         found = fit_dose(STEPS, _measured(rng, ExactSampler(), scatter=0.2), LAW, LAM)
         estimates.append([found.log_scale, found.exponent])
         stated.append(np.sqrt(np.diag(found.covariance)))
+        together.append(found.covariance[0, 1])
     spread = np.std(estimates, axis=0)
     error = spread / np.sqrt(30)
     assert np.all(np.abs(np.mean(estimates, axis=0) - [SCALE, EXPONENT]) < 4.5 * error)
     np.testing.assert_allclose(np.mean(stated, axis=0), spread, rtol=0.4)
+    # A larger exponent goes with a smaller scale: they trade at the middle step.
+    assert np.mean(together) == pytest.approx(np.cov(np.transpose(estimates))[0, 1], rel=0.6)
+    assert np.mean(together) < 0.0
 
 
 def test_modes_that_are_still_moving_are_enough():

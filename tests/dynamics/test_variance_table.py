@@ -13,6 +13,7 @@ from scorelens.dynamics import (
     OneLayer,
     PreconditionedOneLayer,
     log_variance_table,
+    relaxation,
     variance_table,
 )
 
@@ -47,6 +48,24 @@ def test_a_loose_tolerance_is_looser_and_still_kept():
     exact = ExactSampler().log_variance(law, MODES[::23], TIMES[::7, None])
     loose = np.abs(log_variance_table(law, MODES, TIMES, tolerance=1e-3)[::7, ::23] - exact).max()
     assert 1e-12 < loose < 1e-3
+
+
+def test_large_tables_evaluate_few_entries(monkeypatch):
+    evaluated = 0
+    growth = relaxation.RelaxationTrajectory.growth
+
+    def counted(self, flow_time):
+        nonlocal evaluated
+        found = growth(self, flow_time)
+        evaluated += found.size
+        return found
+
+    monkeypatch.setattr(relaxation.RelaxationTrajectory, "growth", counted)
+    log_variance_table(PreconditionedOneLayer.edm(), MODES, TIMES)
+    assert evaluated < 0.12 * MODES.size * TIMES.size
+    evaluated = 0
+    log_variance_table(PreconditionedOneLayer.spectral(ASSUMED), MODES, TIMES)
+    assert evaluated < 0.55 * MODES.size * TIMES.size
 
 
 def test_small_tables_are_exact():
