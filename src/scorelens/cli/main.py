@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
+from typing import Any
 
 
 def main() -> None:
     """Run the command line; bad input exits 2 with one line, ``--debug`` anywhere shows the traceback."""
     debug = "--debug" in sys.argv
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
+    warnings.showwarning = _note
     from scorelens.cli.app import app
 
     try:
@@ -21,6 +24,10 @@ def main() -> None:
         _fail(_one_line(error), 2, debug)
     except ArithmeticError as error:
         _fail(_one_line(error), 1, debug)
+
+
+def _note(message: Warning | str, *_: Any, **__: Any) -> None:
+    sys.stderr.write(f"scorelens: note: {message}{os.linesep}")
 
 
 def _one_line(error: BaseException) -> str:

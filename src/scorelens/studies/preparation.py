@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -33,8 +34,13 @@ class Prepared:
 
 
 def prepare(config: DataConfig, seed: int) -> Prepared:
-    """Load, split by ``seed`` and fit the spectrum; bad data is refused here, before any work."""
+    """Load, split by ``seed`` and fit the spectrum; bad data is refused here, before any work.
+
+    What is odd but can be handled (constant features, say) is a ``UserWarning``.
+    """
     whole = sources.load(config.spec, n_samples=config.n_samples, seed=seed)
+    for note in whole.warnings:
+        warnings.warn(note, UserWarning, stacklevel=2)
     train, held_out = whole.split(config.held_out, seed)
     spectrum = fit_spectrum(train.blocks, train.event_shape, n_modes=_n_modes(config, train))
     return Prepared(train, held_out, spectrum)
