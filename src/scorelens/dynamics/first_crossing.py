@@ -21,16 +21,17 @@ Excess = Callable[[np.ndarray], np.ndarray]
 
 def first_crossing(trajectory: VarianceTrajectory, threshold: np.ndarray, *, monotone: bool) -> np.ndarray:
     """Smallest ``x = log(flow time)`` where the growth equals ``threshold``, per mode; ``UNREACHED`` for
-    none.
+    none, and for a threshold 0.
 
     ``threshold`` has the shape of the modes; the growth is 0 at ``x = -inf``. Trajectories that are not
     ``monotone`` are scanned for the first bracket, turning points included; then Newton's method, safeguarded
     by bisection, finds the root.
     """
-    sign, finite = np.sign(threshold), np.where(np.isfinite(threshold), threshold, 0.0)
+    to_cross = np.isfinite(threshold) & (threshold != 0.0)
+    sign, finite = np.sign(threshold), np.where(to_cross, threshold, 0.0)
 
     def excess(x: np.ndarray) -> np.ndarray:
-        return np.where(np.isfinite(threshold), sign * (trajectory.growth(np.exp(x)) - finite), -1.0)
+        return np.where(to_cross, sign * (trajectory.growth(np.exp(x)) - finite), -1.0)
 
     def excess_and_rise(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         time = np.exp(x)

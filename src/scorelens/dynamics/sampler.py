@@ -133,17 +133,15 @@ class _HeunTrajectory(VarianceTrajectory):
         self._log_start = sampler.log_start(law, self._modes)
 
     def growth(self, flow_time: np.ndarray | float) -> np.ndarray:
-        times = gain_law.non_negative("flow_time", flow_time)
-        gains = (gain for gain, _ in self._gains(times))
+        gains = (gain for _, block in self._blocks(flow_time) for gain in block)
         return (
             _log_variance_on_grid(gains, self._sampler.sigmas, self._sampler.denoise_last) - self._log_start
         )
 
     def growth_and_slope(self, flow_time: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
-        times = gain_law.non_negative("flow_time", flow_time)
         growth, slope, before = 2.0 * np.log(self._sampler.sigmas[0]) - self._log_start, np.zeros(()), None
         gain, rate = np.ones(()), np.zeros(())
-        for sigma, (gain, rate) in zip(self._sampler.sigmas, self._gains(times), strict=True):
+        for sigma, (gain, rate) in zip(self._sampler.sigmas, self._gains_and_rates(flow_time), strict=True):
             now = sigma, (1.0 - gain) / sigma, -rate / sigma
             if before is not None:
                 factor, factor_slope = _heun_factor_and_slope(*before, *now)
@@ -153,15 +151,18 @@ class _HeunTrajectory(VarianceTrajectory):
             growth, slope = growth + 2.0 * _log_abs(gain), slope + 2.0 * rate / gain
         return growth, slope
 
-    def _gains(self, times: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Gain and its rate at each noise level in turn, evaluated many levels at once where the modes are
-        few."""
+    def _gains_and_rates(self, flow_time: np.ndarray | float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for sigmas, gain in self._blocks(flow_time):
+            yield from zip(gain, self._law.rate(gain, self._modes, sigmas**2), strict=True)
+
+    def _blocks(self, flow_time: np.ndarray | float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Noise levels and gains, many levels at once where the modes are few."""
+        times = gain_law.non_negative("flow_time", flow_time)
         shape = np.broadcast_shapes(self._log_start.shape, times.shape)
         n_block = max(1, _BLOCK // max(1, int(np.prod(shape))))
         for first in range(0, len(self._sampler.sigmas), n_block):
             sigmas = self._sampler.sigmas[first : first + n_block].reshape(-1, *(1,) * len(shape))
-            gain = self._law.gain(self._modes, sigmas**2, times)
-            yield from zip(gain, self._law.rate(gain, self._modes, sigmas**2), strict=True)
+            yield sigmas, self._law.gain(self._modes, sigmas**2, times)
 
 
 def generated_variance_on_grid(
