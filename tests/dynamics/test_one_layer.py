@@ -8,7 +8,7 @@ from scipy.integrate import quad, solve_ivp
 from scipy.special import expi
 
 from scorelens.dynamics import OneLayer
-from scorelens.dynamics.relaxation import quadrature_deviation
+from scorelens.dynamics.laws.sampling_integral import quadrature_deviation
 
 LOW, HIGH = 0.01, 20.0
 

@@ -10,7 +10,7 @@ from scipy.special import exp1, i0e
 from scorelens.core.noise_level import LogNormal, LogUniform
 from scorelens.dynamics import PixelWeight, Population, PreconditionedOneLayer, TargetWeight, UnitWeight
 from scorelens.dynamics.exponential_integral import ein
-from scorelens.dynamics.mode_scaling import MatchedScaling, SpectralSkipScaling
+from scorelens.dynamics.laws.mode_scaling import MatchedScaling, SpectralSkipScaling
 from scorelens.dynamics.quadrature import panel_rule
 
 EDM = PreconditionedOneLayer.edm

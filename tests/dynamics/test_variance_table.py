@@ -13,9 +13,9 @@ from scorelens.dynamics import (
     OneLayer,
     PreconditionedOneLayer,
     log_variance_table,
-    relaxation,
     variance_table,
 )
+from scorelens.dynamics.laws import relaxation
 
 RNG = np.random.default_rng(3)
 MODES = np.append(np.sort(10 ** RNG.uniform(-5, 2, 700))[::-1], 0.0)

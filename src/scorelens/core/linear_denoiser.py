@@ -59,14 +59,7 @@ class LinearDenoiser(torch.nn.Module):
 
         Directions outside the spectrum's modes share its ``residual_variance``.
         """
-        variance, rest = spectrum.eigenvalues, spectrum.residual_variance
-        return cls(
-            spectrum.mean,
-            spectrum.eigenvectors,
-            lambda sigma: variance / (variance + sigma[:, None] ** 2),  # [E3], psi*
-            spectrum.event_shape,
-            lambda sigma: rest / (rest + sigma**2),
-        )
+        return spectrum.denoiser(_wiener)
 
     def gain(self, sigma: np.ndarray) -> np.ndarray:
         """Gains of the modes, shape ``(s, k)``, at noise levels ``sigma > 0`` of shape ``(s,)``."""
@@ -94,6 +87,10 @@ class LinearDenoiser(torch.nn.Module):
         centred = x.flatten(1) - mean
         modes = ((gain - rest) * (centred @ basis)) @ basis.T
         return (mean + modes + rest * centred).reshape(x.shape)
+
+
+def _wiener(variance: np.ndarray) -> Gain:
+    return lambda sigma: variance / (variance + sigma[:, None] ** 2)  # [E3], psi*
 
 
 def _check_shapes(mean: tuple[int, ...], eigenvectors: tuple[int, ...], event_shape: tuple[int, ...]) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, field, replace
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
 from scorelens.core import array_file, checks
+
+if TYPE_CHECKING:
+    from scorelens.core.linear_denoiser import LinearDenoiser
+    from scorelens.core.mode_spectrum import GainOf
 
 _KIND = "spectrum"
 _ARRAYS = ("mean", "eigenvalues", "eigenvectors", "eigenvalue_error")
@@ -94,6 +98,31 @@ class Spectrum:
             return 0.0
         outside = self.total_variance - float(self.eigenvalues.sum())
         return max(outside, 0.0) / (self.dim - self.n_modes)
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether there are directions outside the kept modes."""
+        return self.n_modes < self.dim
+
+    def denoiser(self, gain_of: GainOf) -> LinearDenoiser:
+        """Linear denoiser around the mean with the gains ``gain_of(eigenvalues)`` along the modes.
+
+        Directions outside the modes get the gain of their `residual_variance`.
+
+        >>> spectrum = Spectrum(np.zeros(2), np.array([4.0, 1.0]), np.eye(2), 10, 5.0, (2,))
+        >>> def wiener(variance):
+        ...     return lambda sigma: variance / (variance + sigma[:, None] ** 2)
+        >>> spectrum.denoiser(wiener).gain(np.array([1.0]))
+        array([[0.8, 0.5]])
+        """
+        # Imported here, because theory on a spectrum needs no torch.
+        from scorelens.core.linear_denoiser import LinearDenoiser
+
+        along, outside = gain_of(self.eigenvalues), None
+        if self.has_rest:
+            of_rest = gain_of(np.array([self.residual_variance]))
+            outside = lambda sigma: of_rest(sigma)[:, 0]  # noqa: E731
+        return LinearDenoiser(self.mean, self.eigenvectors, along, self.event_shape, outside)
 
     def project(self, x: Any) -> np.ndarray:
         """Coordinates of ``x`` along the modes, mean removed: ``(n, *event)`` or ``(n, d)`` to ``(n, k)``.

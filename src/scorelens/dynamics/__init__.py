@@ -1,7 +1,6 @@
 """Closed-form learning dynamics: gain laws, generated variance, emergence, power laws, calibration."""
 
 from scorelens.dynamics.calibration import Calibration, StepForecast, calibrate, timing_sd
-from scorelens.dynamics.covariance_flow import generated_covariance
 from scorelens.dynamics.divergence import (
     kl_from_log_ratio,
     kl_per_mode,
@@ -11,6 +10,11 @@ from scorelens.dynamics.divergence import (
 from scorelens.dynamics.dose_fit import DoseFit, fit_dose
 from scorelens.dynamics.emergence import Emergence, emergence_time, gain_emergence_time, gray_zone
 from scorelens.dynamics.gain_law import GainLaw, VarianceTrajectory
+from scorelens.dynamics.laws.loss_weight import LossWeight, PixelWeight, TargetWeight, UnitWeight
+from scorelens.dynamics.laws.mode_scaling import Population
+from scorelens.dynamics.laws.one_layer import OneLayer
+from scorelens.dynamics.laws.preconditioned import PreconditionedOneLayer
+from scorelens.dynamics.laws.relaxation import RelaxationLaw
 from scorelens.dynamics.learning_curve import (
     LearningCurve,
     average_learning_curve,
@@ -18,18 +22,14 @@ from scorelens.dynamics.learning_curve import (
     learning_curve,
 )
 from scorelens.dynamics.local_exponent import LocalExponent, local_exponent
-from scorelens.dynamics.loss_weight import LossWeight, PixelWeight, TargetWeight, UnitWeight
 from scorelens.dynamics.measured_emergence import MeasuredEmergence, emergence_step, published_emergence_step
-from scorelens.dynamics.mode_scaling import Population
 from scorelens.dynamics.noise_density import NoiseDensity, fastest_density, least_error_density
-from scorelens.dynamics.one_layer import OneLayer
 from scorelens.dynamics.power_law import EmergencePowerLaws, PowerLaw, fit_power_law, fit_power_laws
-from scorelens.dynamics.preconditioned import PreconditionedOneLayer
-from scorelens.dynamics.relaxation import RelaxationLaw
 from scorelens.dynamics.sampler import ExactSampler, HeunSampler, Sampler, generated_variance_on_grid
-from scorelens.dynamics.spectral_matrix import SpectralMatrixLaw
 from scorelens.dynamics.teaching import output_sensitivity, responsibility
 from scorelens.dynamics.variance_table import log_variance_table
+from scorelens.dynamics.weights.covariance_flow import generated_covariance
+from scorelens.dynamics.weights.spectral_matrix import SpectralMatrixLaw
 
 __all__ = [
     "ALL",

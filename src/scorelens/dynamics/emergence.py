@@ -12,13 +12,13 @@ from scorelens.dynamics import gain_law
 from scorelens.dynamics.criterion import Criterion, criterion_named
 from scorelens.dynamics.first_crossing import UNREACHED, first_crossing
 from scorelens.dynamics.gain_law import GainLaw
-from scorelens.dynamics.relaxation import RelaxationLaw
 from scorelens.dynamics.sampler import ExactSampler, Sampler
 
 EMERGED = "emerged"
 AT_START = "at start"
 UNREACHABLE = "unreachable"
 UNDEFINED = "undefined"
+STUCK = "stuck"
 TARGETS = ("data", "asymptote")
 
 
@@ -27,8 +27,9 @@ class Emergence:
     """Emergence times of modes, each with its status; both arrays have the shape of the modes.
 
     ``status`` is ``emerged``; ``at start`` (flow time 0: nothing to cross); ``unreachable`` (flow time
-    infinite: the trajectory never meets the threshold); or ``undefined`` (flow time NaN: the mean of a start
-    and a target of opposite signs, which only a gain can have).
+    infinite: the trajectory never meets the threshold); ``stuck`` (flow time infinite: from this start the
+    network never learns the mode); or ``undefined`` (flow time NaN: the mean of a start and a target of
+    opposite signs, which only a gain can have).
     """
 
     flow_time: np.ndarray
@@ -75,43 +76,43 @@ def emergence_time(
 
     trajectory = sampler.trajectory(law, modes)
     log_time = first_crossing(trajectory, threshold, monotone=sampler.keeps_monotone(law))
-    return _labelled(log_time, threshold, rule, target)
+    stuck = np.any([law.stuck(modes, sigma**2) for sigma in sampler.ends], axis=0)
+    return _labelled(log_time, threshold, rule, target, stuck)
 
 
 def gain_emergence_time(
-    law: RelaxationLaw,
+    law: GainLaw,
     eigenvalue: np.ndarray | float,
     noise_variance: np.ndarray | float,
     *,
     criterion: str = "harmonic",
 ) -> Emergence:
-    """Flow time at which the gain at one noise level crosses the mean of its start and its limit, in closed
-    form.
+    """Flow time at which the gain at one noise level crosses the mean of its start and its optimum.
 
-    ``criterion`` is ``harmonic``, ``geometric`` or ``arithmetic`` (learning dynamics, section 12.1). Harmonic
-    and geometric means of a start and a limit of opposite signs are ``undefined``.
+    In closed form (learning dynamics, section 12.1). ``criterion`` is ``harmonic``, ``geometric`` or
+    ``arithmetic``. Harmonic and geometric means of a start and an optimum of opposite signs
+    are ``undefined``; a start that never learns is ``stuck``.
 
     >>> from scorelens.dynamics import OneLayer
     >>> float(gain_emergence_time(OneLayer(0.05), 0.8, 0.49).flow_time.round(7))
     0.0601082
     """
-    checks.choice("criterion", criterion, _LEFT_OVER)
-    limit = law.limit_gain(eigenvalue, noise_variance)
-    start = np.broadcast_to(
-        law.start_gain(eigenvalue, noise_variance), np.shape(law.offset(eigenvalue, noise_variance))
+    checks.choice("criterion", criterion, _PARTS)
+    start, limit = np.broadcast_arrays(
+        law.start_gain(eigenvalue, noise_variance), law.limit_gain(eigenvalue, noise_variance)
     )
+    sign, log_gap = law.log_gap(eigenvalue, noise_variance, 0.0)
+    distance = -sign * np.exp(log_gap)
+    stuck = np.broadcast_to(law.stuck(eigenvalue, noise_variance), start.shape)
     defined = (start * limit >= 0.0) | (criterion == "arithmetic")
-    known = np.where(limit == 0.0, 1.0, limit)
-    passed = np.log1p(_LEFT_OVER[criterion](np.where(defined & (limit > 0.0), start / known, 0.0)))
-    speed = law.speed(eigenvalue, noise_variance)
-    moving = (speed > 0.0) & (start != limit)
+    way, left = (np.where(defined, distance * part, 0.0) for part in _parts(criterion, start, limit))
     # A start of 0 puts the harmonic and the geometric mean there; a limit of 0 is met at infinity only.
-    at_start = defined & ((start == limit) | ((criterion != "arithmetic") & (start == 0.0)))
-    reachable = moving & ((limit > 0.0) | (criterion == "arithmetic"))
-    time = np.where(reachable, passed / np.where(speed > 0.0, speed, 1.0), np.inf)
-    time = np.where(at_start, 0.0, np.where(defined, time, np.nan))
-    status = np.where(np.isfinite(time), EMERGED, UNREACHABLE)
-    status = np.where(at_start, AT_START, np.where(defined, status, UNDEFINED))
+    at_start = defined & ~stuck & ((distance == 0.0) | ((criterion != "arithmetic") & (start == 0.0)))
+    time = law.travel_time(start, way, left, eigenvalue, noise_variance)
+    time = np.where(at_start, 0.0, np.where(stuck | (left == 0.0), np.inf, time))
+    time = np.where(defined, time, np.nan)
+    status = np.where(np.isfinite(time), EMERGED, np.where(stuck, STUCK, UNREACHABLE))
+    status = np.where(at_start, AT_START, np.where(defined | stuck, status, UNDEFINED))
     return Emergence(time, status, criterion, "asymptote")
 
 
@@ -137,9 +138,18 @@ def gray_zone(
     return (data >= start / factor) & (data <= start * factor)
 
 
-_LEFT_OVER: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "harmonic": lambda ratio: ratio,
-    "geometric": np.sqrt,
+def _parts(criterion: str, start: np.ndarray, limit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shares of the distance from ``start`` to ``limit`` that lie before and behind their mean."""
+    before, behind = (np.abs(_PARTS[criterion](value)) for value in (start, limit))
+    total = before + behind
+    known = np.where(total > 0.0, total, 1.0)
+    return before / known, behind / known
+
+
+# y_mean - y_start : y_limit - y_mean is y_start : y_limit for the harmonic mean, and so on.
+_PARTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "harmonic": lambda value: value,
+    "geometric": lambda value: np.sqrt(np.abs(value)),
     "arithmetic": np.ones_like,
 }
 
@@ -149,9 +159,11 @@ def _over_modes(law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
     return np.broadcast_to(modes, np.broadcast_shapes(modes.shape, law.start_gain(modes, 1.0).shape))
 
 
-def _labelled(log_time: np.ndarray, threshold: np.ndarray, rule: Criterion, target: str) -> Emergence:
+def _labelled(
+    log_time: np.ndarray, threshold: np.ndarray, rule: Criterion, target: str, stuck: np.ndarray
+) -> Emergence:
     time = np.where(log_time == UNREACHED, np.inf, np.exp(np.where(log_time == UNREACHED, 0.0, log_time)))
-    status = np.where(np.isfinite(time), EMERGED, UNREACHABLE)
+    status = np.where(np.isfinite(time), EMERGED, np.where(stuck, STUCK, UNREACHABLE))
     at_start = threshold == 0.0
     time = np.where(at_start, 0.0, time)
     return Emergence(time, np.where(at_start, AT_START, status), rule.name, target)

@@ -5,11 +5,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from scorelens.core import checks
+
+if TYPE_CHECKING:
+    from scorelens.core.denoiser import Denoiser
+    from scorelens.core.mode_spectrum import ModeSpectrum
 
 
 class VarianceTrajectory(ABC):
@@ -87,6 +91,46 @@ class GainLaw(ABC):
         loss."""
 
     @abstractmethod
+    def change(
+        self,
+        eigenvalue: np.ndarray | float,
+        noise_variance: np.ndarray | float,
+        flow_time: np.ndarray | float,
+    ) -> np.ndarray:
+        """Gain after ``flow_time`` less the start gain, without cancellation early in training."""
+
+    @abstractmethod
+    def log_gap(
+        self,
+        eigenvalue: np.ndarray | float,
+        noise_variance: np.ndarray | float,
+        flow_time: np.ndarray | float,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Sign and logarithm of the gain after ``flow_time`` less the limit gain, without underflow late.
+
+        A gap that is exactly zero has sign 0 and logarithm ``-inf``.
+        """
+
+    @abstractmethod
+    def travel_time(
+        self,
+        gain: np.ndarray | float,
+        way: np.ndarray | float,
+        left: np.ndarray | float,
+        eigenvalue: np.ndarray | float,
+        noise_variance: np.ndarray | float,
+    ) -> np.ndarray:
+        """Flow time in which the gain moves from ``gain`` to ``gain + way``.
+
+        ``left`` is ``limit gain - gain - way``, given because a difference of nearly equal gains would have
+        no digits left. Infinite where the gain never comes there.
+        """
+
+    @abstractmethod
+    def stuck(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+        """Mask of the modes and noise levels at which the start never learns, however long it trains."""
+
+    @abstractmethod
     def log_start_variance(
         self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
     ) -> np.ndarray:
@@ -139,6 +183,20 @@ class GainLaw(ABC):
         """``f(sigma (s,)) -> (s, mode)`` at one flow time: what a linear denoiser takes."""
         modes = non_negative("eigenvalue", eigenvalue)
         return lambda sigma: self.gain(modes, positive("sigma", sigma)[..., None] ** 2, flow_time)
+
+    def denoiser(self, spectrum: ModeSpectrum, flow_time: float) -> Denoiser:
+        """What the law has learned of data with this ``spectrum`` as a Denoiser: sample it like any network.
+
+        ``spectrum`` is a `scorelens.core.spectrum.Spectrum` or a
+        `scorelens.core.fourier_spectrum.FourierSpectrum`. Raises ``ValueError`` if the law has a parameter
+        per mode and the spectrum leaves directions out.
+        """
+        if not self.shared_by_modes and spectrum.has_rest:
+            raise ValueError(
+                f"{self.name} has a parameter per mode, and the spectrum leaves directions without one; "
+                "give the law scalars, or fit the spectrum with all its modes"
+            )
+        return spectrum.denoiser(lambda eigenvalue: self.gain_function(eigenvalue, flow_time))
 
     def log_growth(
         self,
@@ -206,12 +264,47 @@ def positive(name: str, value: np.ndarray | float) -> np.ndarray:
     return np.asarray(value, dtype=float)
 
 
+def log_abs(value: np.ndarray) -> np.ndarray:
+    """Logarithm of the absolute value, ``-inf`` at 0 without a warning."""
+    zero = value == 0.0
+    return np.where(zero, -np.inf, np.log(np.where(zero, 1.0, np.abs(value))))
+
+
 def check_sigma_range(sigma_min: float, sigma_max: float) -> None:
     """Raise ``ValueError`` unless ``0 < sigma_min < sigma_max``."""
     checks.positive("sigma_min", sigma_min, "the score is singular at zero noise")
     checks.positive("sigma_max", sigma_max)
     if not sigma_max > sigma_min:
         raise ValueError(f"sigma_max must exceed sigma_min, got {sigma_max:g} <= {sigma_min:g}")
+
+
+def optimal_gain(eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    """Gain of the best linear denoiser, Wiener's: ``eigenvalue / (eigenvalue + noise_variance)``.
+
+    >>> float(optimal_gain(3.0, 1.0))
+    0.75
+    """
+    modes = non_negative("eigenvalue", eigenvalue)
+    return modes / (modes + positive("noise_variance", noise_variance))
+
+
+def log_variance_of_one_gain(gain: np.ndarray, sigma_min: float, sigma_max: float) -> np.ndarray:
+    """Logarithm of the variance that the sampler generates with the same ``gain`` at every noise level.
+
+    >>> float(log_variance_of_one_gain(np.array(1.0), 0.002, 80.0)) == 2.0 * np.log(80.0)
+    True
+    """
+    check_sigma_range(sigma_min, sigma_max)
+    return 2.0 * (gain * np.log(sigma_max) + (1.0 - gain) * np.log(sigma_min))  # learning dynamics (4.3)
+
+
+def log_converged_ratio(eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float) -> np.ndarray:
+    """`log_converged_variance` less the logarithm of ``eigenvalue``, small and exact; ``inf`` at 0."""
+    check_sigma_range(sigma_min, sigma_max)
+    modes = non_negative("eigenvalue", eigenvalue)
+    known = np.where(modes > 0.0, modes, 1.0)
+    ratio = np.log1p(sigma_min**2 / known) - np.log1p(modes / sigma_max**2)
+    return np.where(modes > 0.0, ratio, np.inf)
 
 
 def log_converged_variance(eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float) -> np.ndarray:

@@ -10,8 +10,9 @@ import numpy as np
 from scorelens.core import checks
 from scorelens.core.noise_level import NoiseLevelLaw
 from scorelens.dynamics import gain_law
+from scorelens.dynamics.gain_law import GainLaw
+from scorelens.dynamics.laws.sampling_integral import LawOfAllLevels
 from scorelens.dynamics.quadrature import steep_rule
-from scorelens.dynamics.relaxation import RelaxationLaw
 
 _SEARCH = np.linspace(-60.0, 60.0, 24001)
 _NEGLIGIBLE = 1e-18
@@ -35,7 +36,7 @@ class LearningCurve:
 
 
 def learning_curve(
-    law: RelaxationLaw, eigenvalue: np.ndarray, sigma: np.ndarray, flow_time: np.ndarray
+    law: GainLaw, eigenvalue: np.ndarray, sigma: np.ndarray, flow_time: np.ndarray
 ) -> LearningCurve:
     """Squared error of the denoiser at each noise level, for centred data ((6.1), (6.2)).
 
@@ -51,15 +52,19 @@ def learning_curve(
     """
     modes, times = _one_dimensional("eigenvalue", eigenvalue), _one_dimensional("flow_time", flow_time)
     noise = gain_law.positive("sigma", sigma)[:, None] ** 2
-    optimum = law.limit_gain(modes, noise)
-    # Excess of a mode: (eigenvalue + sigma^2) (gain - optimum)^2, with the gap as its start and its decay.
-    start, speed = (modes + noise) * law.offset(modes, noise) ** 2, law.speed(modes, noise)
-    excess = np.stack([(start * np.exp(-2.0 * time * speed)).sum(axis=-1) for time in times])
+    optimum = gain_law.optimal_gain(modes, noise)
+    excess = np.stack([((modes + noise) * _gap(law, modes, noise, time) ** 2).sum(axis=-1) for time in times])
     return LearningCurve(excess, (noise * optimum).sum(axis=-1))
 
 
+def _gap(law: GainLaw, modes: np.ndarray, noise: np.ndarray, time: float) -> np.ndarray:
+    """Gain less the optimal gain, with its digits even where little of it is left."""
+    sign, log_gap = law.log_gap(modes, noise, time)
+    return sign * np.exp(log_gap) + (law.limit_gain(modes, noise) - gain_law.optimal_gain(modes, noise))
+
+
 def average_learning_curve(
-    law: RelaxationLaw,
+    law: LawOfAllLevels,
     eigenvalue: np.ndarray,
     flow_time: np.ndarray,
     noise: NoiseLevelLaw,

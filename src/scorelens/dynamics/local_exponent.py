@@ -9,8 +9,8 @@ import numpy as np
 from scorelens.dynamics import gain_law
 from scorelens.dynamics.criterion import criterion_named
 from scorelens.dynamics.emergence import Emergence, emergence_time, log_distance
+from scorelens.dynamics.laws.relaxation import RelaxationLaw
 from scorelens.dynamics.quadrature import steep_rule
-from scorelens.dynamics.relaxation import RelaxationLaw
 from scorelens.dynamics.sampler import ExactSampler
 
 

@@ -13,7 +13,7 @@ from scorelens.core import checks
 from scorelens.dynamics import gain_law
 from scorelens.dynamics.criterion import criterion_named
 from scorelens.dynamics.emergence import AT_START, UNREACHABLE, log_distance
-from scorelens.dynamics.preconditioned import PreconditionedOneLayer
+from scorelens.dynamics.laws.preconditioned import PreconditionedOneLayer
 from scorelens.dynamics.sampler import ExactSampler
 
 CONSTRAINED, WEIGHTED, IGNORED = "constrained", "weighted", "ignored"

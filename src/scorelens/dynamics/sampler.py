@@ -27,6 +27,11 @@ class Sampler(ABC):
     name: ClassVar[str]
     equation: ClassVar[str]
 
+    @property
+    @abstractmethod
+    def ends(self) -> tuple[float, float]:
+        """Smallest and largest noise level."""
+
     @abstractmethod
     def keeps_monotone(self, law: GainLaw) -> bool:
         """Whether the generated variance of ``law`` is known to move one way only in flow time."""
@@ -67,6 +72,10 @@ class ExactSampler(Sampler):
     def __post_init__(self) -> None:
         gain_law.check_sigma_range(self.sigma_min, self.sigma_max)
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        return self.sigma_min, self.sigma_max
+
     def keeps_monotone(self, law: GainLaw) -> bool:
         return law.monotone
 
@@ -93,7 +102,7 @@ class HeunSampler(Sampler):
     denoiser's small modes come out up to a third too strong; this sampler says so.
 
     >>> from scorelens.core.sigma_grid import karras
-    >>> from scorelens.dynamics.one_layer import OneLayer
+    >>> from scorelens.dynamics.laws.one_layer import OneLayer
     >>> np.exp(HeunSampler(karras(20, 0.002, 80.0)).log_limit(OneLayer(), np.array([5.0, 0.01]))).round(4)
     array([5.2782, 0.0115])
     """
@@ -104,6 +113,10 @@ class HeunSampler(Sampler):
     def __init__(self, sigmas: np.ndarray, denoise_last: bool = False) -> None:
         self.sigmas = _descending(sigmas)
         self.denoise_last = denoise_last
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        return float(self.sigmas[-1]), float(self.sigmas[0])
 
     def keeps_monotone(self, law: GainLaw) -> bool:
         # A Heun factor may fall where a gain rises, once a step is longer than the noise level it ends at.
@@ -145,10 +158,10 @@ class _HeunTrajectory(VarianceTrajectory):
             now = sigma, (1.0 - gain) / sigma, -rate / sigma
             if before is not None:
                 factor, factor_slope = _heun_factor_and_slope(*before, *now)
-                growth, slope = growth + 2.0 * _log_abs(factor), slope + 2.0 * factor_slope / factor
+                growth, slope = growth + 2.0 * gain_law.log_abs(factor), slope + 2.0 * factor_slope / factor
             before = now
         if self._sampler.denoise_last:
-            growth, slope = growth + 2.0 * _log_abs(gain), slope + 2.0 * rate / gain
+            growth, slope = growth + 2.0 * gain_law.log_abs(gain), slope + 2.0 * rate / gain
         return growth, slope
 
     def _gains_and_rates(self, flow_time: np.ndarray | float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -191,9 +204,9 @@ def _log_variance_on_grid(gains: Iterable[np.ndarray], sigmas: np.ndarray, denoi
     for sigma, gain in zip(sigmas, gains, strict=True):
         now = sigma, (1.0 - gain) / sigma
         if before is not None:
-            total = total + 2.0 * _log_abs(_heun_factor(*before, *now))
+            total = total + 2.0 * gain_law.log_abs(_heun_factor(*before, *now))
         before = now
-    return total + 2.0 * _log_abs(np.asarray(gain)) if denoise_last else total
+    return total + 2.0 * gain_law.log_abs(np.asarray(gain)) if denoise_last else total
 
 
 def _heun_factor(sigma: float, drift: np.ndarray, next_sigma: float, next_drift: np.ndarray) -> np.ndarray:
@@ -221,11 +234,6 @@ def _descending(sigmas: np.ndarray) -> np.ndarray:
             f"sigmas must be two or more descending noise levels, got {levels.shape}; karras() makes them"
         )
     return levels
-
-
-def _log_abs(value: np.ndarray) -> np.ndarray:
-    zero = value == 0.0
-    return np.where(zero, -np.inf, np.log(np.where(zero, 1.0, np.abs(value))))
 
 
 SAMPLERS: tuple[type[Sampler], ...] = (ExactSampler, HeunSampler)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from scorelens.dynamics import gain_law
-from scorelens.dynamics.preconditioned import PreconditionedOneLayer
-from scorelens.dynamics.relaxation import RelaxationLaw, quadrature_deviation
+from scorelens.dynamics.laws.preconditioned import PreconditionedOneLayer
+from scorelens.dynamics.laws.sampling_integral import LawOfAllLevels, quadrature_deviation
 
 GAIN_SENSITIVITY = 2.0
 """Derivative of the log generated variance by the gain, per unit of ``log(sigma)``: the same for every
@@ -14,7 +14,7 @@ mode and every noise level of the sampler ([E16])."""
 
 
 def responsibility(
-    law: RelaxationLaw,
+    law: LawOfAllLevels,
     eigenvalue: np.ndarray,
     sigma: np.ndarray,
     flow_time: float = 0.0,

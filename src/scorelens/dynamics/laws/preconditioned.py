@@ -11,9 +11,10 @@ from scorelens.core import checks
 from scorelens.core.noise_level import LogNormal, NoiseLevelLaw
 from scorelens.dynamics import gain_law
 from scorelens.dynamics.gain_law import VarianceTrajectory
-from scorelens.dynamics.loss_weight import LossWeight, TargetWeight
-from scorelens.dynamics.mode_scaling import MatchedScaling, ModeScaling, Population, SpectralSkipScaling
-from scorelens.dynamics.relaxation import RelaxationLaw, RelaxationTrajectory, quadrature_deviation
+from scorelens.dynamics.laws.loss_weight import LossWeight, TargetWeight
+from scorelens.dynamics.laws.mode_scaling import MatchedScaling, ModeScaling, Population, SpectralSkipScaling
+from scorelens.dynamics.laws.relaxation import RelaxationLaw, RelaxationTrajectory
+from scorelens.dynamics.laws.sampling_integral import quadrature_deviation
 
 _EDM_SCALING, _EDM_NOISE, _EDM_LOSS = MatchedScaling(0.25), LogNormal(), TargetWeight()
 _SPEED_SLOPE = 4.0

@@ -10,7 +10,7 @@ from scorelens.core import checks
 from scorelens.core.noise_level import LogNormal, NoiseLevelLaw
 from scorelens.core.preconditioning import matched_scalings
 from scorelens.dynamics import gain_law
-from scorelens.dynamics.covariance_flow import generated_covariance
+from scorelens.dynamics.weights.covariance_flow import generated_covariance
 
 _ROUNDING = 1e-12
 

@@ -10,16 +10,16 @@ from typing import final
 import numpy as np
 
 from scorelens.dynamics import gain_law
-from scorelens.dynamics.gain_law import GainLaw, VarianceTrajectory
-from scorelens.dynamics.golden_section import golden_minimum
-from scorelens.dynamics.quadrature import Rule, graded_rule, steep_rule
+from scorelens.dynamics.gain_law import VarianceTrajectory
+from scorelens.dynamics.laws.sampling_integral import LawOfAllLevels
+from scorelens.dynamics.quadrature import steep_rule
 
 _BLOCK = 1 << 18
 _LEAST_EXPONENT = -700.0
 _MOST_KEPT = 1 << 22
 
 
-class RelaxationLaw(GainLaw):
+class RelaxationLaw(LawOfAllLevels):
     """``gain = optimum + (start gain - optimum) exp(-flow_time * speed)``.
 
     ``speed`` is proportional to ``eigenvalue + noise_variance`` (the input's variance along the mode) and the
@@ -30,23 +30,8 @@ class RelaxationLaw(GainLaw):
     def offset(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
         """Start gain minus optimum, factored so that it does not cancel."""
 
-    @abstractmethod
-    def speed(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
-        """Relaxation rate per unit of flow time."""
-
-    @abstractmethod
-    def steepness(self, log_sigma: np.ndarray) -> np.ndarray:
-        """Upper bound of ``|d log(speed) / d log(sigma)|`` for any eigenvalue, same shape as
-        ``log_sigma``."""
-
-    @property
-    @abstractmethod
-    def breaks(self) -> tuple[float, ...]:
-        """Values of ``log(sigma)`` where the speed jumps."""
-
     def limit_gain(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
-        eigenvalue = gain_law.non_negative("eigenvalue", eigenvalue)
-        return eigenvalue / (eigenvalue + gain_law.positive("noise_variance", noise_variance))
+        return gain_law.optimal_gain(eigenvalue, noise_variance)
 
     def evolve(
         self,
@@ -59,6 +44,43 @@ class RelaxationLaw(GainLaw):
         # Both terms keep their digits: the first late, the second early.
         return gain * np.exp(-exponent) - self.limit_gain(eigenvalue, noise_variance) * np.expm1(-exponent)
 
+    def change(
+        self,
+        eigenvalue: np.ndarray | float,
+        noise_variance: np.ndarray | float,
+        flow_time: np.ndarray | float,
+    ) -> np.ndarray:
+        exponent = gain_law.non_negative("flow_time", flow_time) * self.speed(eigenvalue, noise_variance)
+        return self.offset(eigenvalue, noise_variance) * np.expm1(-exponent)
+
+    def log_gap(
+        self,
+        eigenvalue: np.ndarray | float,
+        noise_variance: np.ndarray | float,
+        flow_time: np.ndarray | float,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        exponent = gain_law.non_negative("flow_time", flow_time) * self.speed(eigenvalue, noise_variance)
+        offset = self.offset(eigenvalue, noise_variance)
+        return np.sign(offset), gain_law.log_abs(offset) - exponent
+
+    def travel_time(
+        self,
+        gain: np.ndarray | float,
+        way: np.ndarray | float,
+        left: np.ndarray | float,
+        eigenvalue: np.ndarray | float,
+        noise_variance: np.ndarray | float,
+    ) -> np.ndarray:
+        speed = self.speed(eigenvalue, noise_variance)
+        way, left = np.asarray(way, dtype=float), np.asarray(left, dtype=float)
+        ahead = (way * left > 0.0) & (speed > 0.0)
+        passed = np.log1p(np.where(ahead, way, 0.0) / np.where(ahead, left, 1.0))
+        time = np.where(ahead, passed / np.where(speed > 0.0, speed, 1.0), np.inf)
+        return np.where(way == 0.0, 0.0, time)
+
+    def stuck(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+        return np.zeros(np.shape(self.offset(eigenvalue, noise_variance)), dtype=bool)
+
     def log_limit_variance(
         self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
     ) -> np.ndarray:
@@ -67,11 +89,7 @@ class RelaxationLaw(GainLaw):
     def log_limit_ratio(
         self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
     ) -> np.ndarray:
-        gain_law.check_sigma_range(sigma_min, sigma_max)
-        modes = gain_law.non_negative("eigenvalue", eigenvalue)
-        known = np.where(modes > 0.0, modes, 1.0)
-        ratio = np.log1p(sigma_min**2 / known) - np.log1p(modes / sigma_max**2)
-        return np.where(modes > 0.0, ratio, np.inf)
+        return gain_law.log_converged_ratio(eigenvalue, sigma_min, sigma_max)
 
 
 @final
@@ -128,55 +146,6 @@ class RelaxationTrajectory(VarianceTrajectory):
         return self._law.offset(self._modes, noise), self._law.speed(self._modes, noise)
 
 
-def quadrature_deviation(
-    law: RelaxationLaw,
-    eigenvalue: np.ndarray | float,
-    flow_time: np.ndarray | float,
-    sigma_min: float,
-    sigma_max: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sign and logarithm of ``log(generated / limit variance)``: a signed log-sum-exp, without underflow."""
-    gain_law.check_sigma_range(sigma_min, sigma_max)
-    modes, times = (
-        gain_law.non_negative("eigenvalue", eigenvalue),
-        gain_law.non_negative("flow_time", flow_time),
-    )
-    shape = np.broadcast_shapes(law.offset(modes, 1.0).shape, times.shape)
-    rule = late_rule(law, modes.reshape((1,) * (len(shape) - modes.ndim) + modes.shape), sigma_min, sigma_max)
-    largest, total = np.full(shape, -np.inf), np.zeros(shape)
-    n_block = max(1, _BLOCK // max(1, int(np.prod(shape))))
-    for first in range(0, len(rule.weight), n_block):
-        noise_variance, weight = (
-            rule.noise_variance[first : first + n_block],
-            rule.weight[first : first + n_block],
-        )
-        offset = 2.0 * weight * law.offset(modes, noise_variance)
-        exponent = _log_abs(offset) - times * law.speed(modes, noise_variance)
-        grown = np.maximum(largest, exponent.max(axis=0))
-        scale = np.where(np.isfinite(grown), grown, 0.0)
-        total = total * np.exp(largest - scale) + (np.sign(offset) * np.exp(exponent - scale)).sum(axis=0)
-        largest = grown
-    return np.sign(total), _log_abs(total) + largest
-
-
-def late_rule(law: RelaxationLaw, modes: np.ndarray, sigma_min: float, sigma_max: float) -> Rule:
-    """Rule that resolves what is left at any flow time, however late: graded towards the slowest noise
-    levels.
-
-    Nodes have shape ``(node, *extra)``, where ``extra`` has as many dimensions as ``modes`` and broadcasts
-    with it.
-    """
-    low, high = np.log(sigma_min), np.log(sigma_max)
-    coarse = steep_rule(low, high, law.steepness, law.breaks).log_sigma
-    speed = law.speed(modes, np.exp(2.0 * coarse).reshape(-1, *(1,) * modes.ndim))
-    slowest = speed.argmin(axis=0)
-    before, after = coarse[np.maximum(slowest - 1, 0)], coarse[np.minimum(slowest + 1, len(coarse) - 1)]
-    interior = golden_minimum(lambda u: law.speed(modes, np.exp(2.0 * u)), before, after)
-    at_end = (slowest == 0) | (slowest == len(coarse) - 1)
-    steepest = float(law.steepness(coarse).max())
-    return graded_rule(low, high, np.where(at_end, low, interior), law.breaks, min(0.4, 2.0 / steepest))
-
-
 def _relaxed(times: np.ndarray, speed: np.ndarray) -> np.ndarray:
     # Bounded below, because the exponential of what underflows is ten times slower.
     exponent = -times * speed
@@ -190,8 +159,3 @@ def _weighted_sum(weight: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 def _padded(values: np.ndarray, n_dims: int) -> np.ndarray:
     return values.reshape(values.shape[:1] + (1,) * (n_dims + 1 - values.ndim) + values.shape[1:])
-
-
-def _log_abs(value: np.ndarray) -> np.ndarray:
-    zero = value == 0.0
-    return np.where(zero, -np.inf, np.log(np.where(zero, 1.0, np.abs(value))))

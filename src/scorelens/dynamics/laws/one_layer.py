@@ -11,8 +11,9 @@ from scorelens.core import checks
 from scorelens.dynamics import gain_law
 from scorelens.dynamics.exponential_integral import e1_difference, ein, scaled_e1
 from scorelens.dynamics.gain_law import VarianceTrajectory
+from scorelens.dynamics.laws.relaxation import RelaxationLaw, RelaxationTrajectory
+from scorelens.dynamics.laws.sampling_integral import quadrature_deviation
 from scorelens.dynamics.quadrature import panel_rule
-from scorelens.dynamics.relaxation import RelaxationLaw, RelaxationTrajectory, quadrature_deviation
 
 _WELL_CONDITIONED = 1e-4
 _MEAN_PANEL_WIDTH = 0.25
@@ -79,9 +80,8 @@ class OneLayer(RelaxationLaw):
     def log_start_variance(
         self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
     ) -> np.ndarray:
-        gain_law.check_sigma_range(sigma_min, sigma_max)
         gain = self.start_gain(gain_law.non_negative("eigenvalue", eigenvalue), 1.0)
-        return 2.0 * (gain * np.log(sigma_max) + (1.0 - gain) * np.log(sigma_min))
+        return gain_law.log_variance_of_one_gain(gain, sigma_min, sigma_max)
 
     def trajectory(
         self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float

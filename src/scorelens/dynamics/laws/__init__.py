@@ -1,0 +1,1 @@
+"""Gain laws: what each kind of linear network has learned of one mode, each in a file of its own."""
