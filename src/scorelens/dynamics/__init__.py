@@ -28,17 +28,24 @@ from scorelens.dynamics.power_law import EmergencePowerLaws, PowerLaw, fit_power
 from scorelens.dynamics.sampler import ExactSampler, HeunSampler, Sampler, generated_variance_on_grid
 from scorelens.dynamics.teaching import output_sensitivity, responsibility
 from scorelens.dynamics.variance_table import log_variance_table
-from scorelens.dynamics.weights.covariance_flow import generated_covariance
+from scorelens.dynamics.weights.covariance_flow import (
+    GeneratedMoments,
+    generated_covariance,
+    generated_moments,
+)
 from scorelens.dynamics.weights.spectral_matrix import SpectralMatrixLaw
+from scorelens.dynamics.weights.weight_law import WeightLaw
 
 __all__ = [
     "ALL",
+    "WEIGHT_LAWS",
     "Calibration",
     "DoseFit",
     "Emergence",
     "EmergencePowerLaws",
     "ExactSampler",
     "GainLaw",
+    "GeneratedMoments",
     "HeunSampler",
     "LearningCurve",
     "LocalExponent",
@@ -57,6 +64,7 @@ __all__ = [
     "TargetWeight",
     "UnitWeight",
     "VarianceTrajectory",
+    "WeightLaw",
     "average_learning_curve",
     "calibrate",
     "edm_weight",
@@ -68,6 +76,7 @@ __all__ = [
     "fit_power_laws",
     "gain_emergence_time",
     "generated_covariance",
+    "generated_moments",
     "generated_variance_on_grid",
     "gray_zone",
     "kl_from_log_ratio",
@@ -86,3 +95,6 @@ __all__ = [
 
 ALL: tuple[type[GainLaw], ...] = (OneLayer, PreconditionedOneLayer)
 """Every gain law; registering a member here buys the whole contract battery."""
+
+WEIGHT_LAWS: tuple[type[WeightLaw], ...] = ()
+"""Every law of whole weight matrices; registering a member here buys the whole contract battery."""
