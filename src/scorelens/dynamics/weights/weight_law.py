@@ -64,6 +64,14 @@ class WeightLaw(ABC):
     def bias(self, parameters: np.ndarray) -> np.ndarray:
         """The bias ``b`` of the denoiser, ``(d,)``."""
 
+    @abstractmethod
+    def denoiser(self, flow_time: float, event_shape: tuple[int, ...] | None = None) -> Denoiser:
+        """What the law has learned after ``flow_time`` as a Denoiser: sample it like any network.
+
+        ``event_shape`` is the shape of one datum, ``(d,)`` unless given. A law without a faster form (Fourier
+        transforms for a convolution) returns `matrix_denoiser`.
+        """
+
     def parameters(self, sigma: float, flow_time: float) -> np.ndarray:
         """Parameters after ``flow_time`` from the start."""
         check_point(sigma, flow_time)
@@ -95,11 +103,8 @@ class WeightLaw(ABC):
         """Mean ``(d,)`` that the exact probability-flow ODE generates ((4.4))."""
         return self.generated_moments(flow_time, sigma_min, sigma_max).mean
 
-    def denoiser(self, flow_time: float, event_shape: tuple[int, ...] | None = None) -> Denoiser:
-        """What the law has learned after ``flow_time`` as a Denoiser: sample it like any network.
-
-        ``event_shape`` is the shape of one datum, ``(d,)`` unless given.
-        """
+    def matrix_denoiser(self, flow_time: float, event_shape: tuple[int, ...] | None = None) -> Denoiser:
+        """`denoiser` as a dense matrix per noise level: what a law without a faster one returns there."""
         from scorelens.core.matrix_denoiser import MatrixDenoiser  # torch stays out of the theory
 
         checks.non_negative("flow_time", flow_time)
