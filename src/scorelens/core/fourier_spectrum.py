@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import NamedTuple, final
+from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
 
 from scorelens.core import array_file, checks
 from scorelens.core.blocks import Blocks, check_finite, one_pass
 from scorelens.core.feature_moments import FeatureMoments
+
+if TYPE_CHECKING:
+    from scorelens.core.fourier_denoiser import FourierDenoiser
+    from scorelens.core.mode_spectrum import GainOf
 
 _KIND = "Fourier spectrum"
 
@@ -33,8 +37,10 @@ class FourierSpectrum:
     """Variance of each coefficient of the orthonormal 2-D discrete Fourier transform of ``n_samples`` images.
 
     ``power`` has shape ``(channels, height, width)``, float64, in squared data units, zero frequency first as
-    in `numpy.fft`. Its sum is the total variance of the data (Parseval).
-    Raises ``ValueError`` if ``power`` has another number of axes, or a value is negative or not finite.
+    in `numpy.fft`. Its sum is the total variance of the data (Parseval). ``mean`` is the mean image, of the
+    same shape; a spectrum stored without it has none, and makes no denoiser.
+    Raises ``ValueError`` if ``power`` has another number of axes, shapes disagree, or a value is negative or
+    not finite.
 
     >>> FourierSpectrum(np.ones((1, 2, 2)), 10).radial()
     RadialSpectrum(frequency=array([0. , 0.569...]), power=array([[1., 1.]]), count=array([1, 3]))
@@ -42,6 +48,7 @@ class FourierSpectrum:
 
     power: np.ndarray = field(repr=False)
     n_samples: int
+    mean: np.ndarray | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         power = np.ascontiguousarray(self.power, dtype=np.float64)
@@ -50,6 +57,38 @@ class FourierSpectrum:
         checks.non_negative("power", power)
         checks.at_least("n_samples", self.n_samples, 2, "one sample has no variance")
         object.__setattr__(self, "power", power)
+        if self.mean is not None:
+            mean = np.ascontiguousarray(self.mean, dtype=np.float64)
+            checks.finite("mean", mean)
+            if mean.shape != power.shape:
+                raise ValueError(f"mean must have the shape of power, {power.shape}, got {mean.shape}")
+            object.__setattr__(self, "mean", mean)
+
+    @property
+    def eigenvalues(self) -> np.ndarray:
+        """Variances of the modes, ``(channels * height * width,)``: the flattened power, not sorted."""
+        return self.power.ravel()
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether there are directions outside the modes: never."""
+        return False
+
+    def denoiser(self, gain_of: GainOf) -> FourierDenoiser:
+        """Linear denoiser around the mean with the gains ``gain_of(eigenvalues)`` of the frequencies.
+
+        Events have the shape of ``power``. Raises ``ValueError`` if the spectrum has no mean.
+
+        >>> spectrum = FourierSpectrum(np.ones((1, 1, 2)), 10, mean=np.zeros((1, 1, 2)))
+        >>> spectrum.denoiser(lambda power: lambda sigma: power / (power + sigma[:, None] ** 2)).event_shape
+        (1, 1, 2)
+        """
+        # Imported here, because theory on a spectrum needs no torch.
+        from scorelens.core.fourier_denoiser import FourierDenoiser
+
+        if self.mean is None:
+            raise ValueError("this Fourier spectrum was stored without the mean; make it again from the data")
+        return FourierDenoiser(self.mean.ravel(), gain_of(self.eigenvalues), self.power.shape)
 
     @property
     def frequency(self) -> np.ndarray:
@@ -77,7 +116,8 @@ class FourierSpectrum:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one safetensors file, whole or not at all. Raises ``OSError`` naming the file."""
-        array_file.write(path, _KIND, {"power": self.power}, {"n_samples": int(self.n_samples)})
+        arrays = {"power": self.power} if self.mean is None else {"power": self.power, "mean": self.mean}
+        array_file.write(path, _KIND, arrays, {"n_samples": int(self.n_samples)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> FourierSpectrum:
@@ -106,12 +146,13 @@ def fourier_spectrum(blocks: Blocks, event_shape: tuple[int, ...]) -> FourierSpe
             f"images have shape (channels, height, width) or (height, width), got {tuple(event_shape)}"
         )
     shape = (1,) * (3 - len(event_shape)) + tuple(event_shape)
-    moments, origin = FeatureMoments(), None
+    moments, origin = FeatureMoments(), np.zeros(0)
     for chunk in one_pass(blocks, tuple(event_shape)):
         check_finite(chunk, moments.n_samples)
-        origin = chunk[0].astype(np.float64) if origin is None else origin
+        origin = chunk[0].astype(np.float64) if moments.n_samples == 0 else origin
         # Relative to the first image: a mean far larger than the spread then costs no accuracy.
         images = (chunk - origin).reshape(-1, *shape)
         moments.update(np.fft.fft2(images, norm="ortho").reshape(len(images), -1))
     checks.at_least("the number of samples", moments.n_samples, 2, "one sample has no variance")
-    return FourierSpectrum(moments.variance.reshape(shape), moments.n_samples)
+    mean = origin.reshape(shape) + np.fft.ifft2(moments.mean.reshape(shape), norm="ortho").real
+    return FourierSpectrum(moments.variance.reshape(shape), moments.n_samples, mean)

@@ -1,0 +1,1 @@
+"""Learning dynamics of convolutional denoisers: local filters, circular and zero-padded."""
