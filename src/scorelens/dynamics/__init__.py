@@ -10,11 +10,14 @@ from scorelens.dynamics.divergence import (
 from scorelens.dynamics.dose_fit import DoseFit, fit_dose
 from scorelens.dynamics.emergence import Emergence, emergence_time, gain_emergence_time, gray_zone
 from scorelens.dynamics.gain_law import GainLaw, VarianceTrajectory
+from scorelens.dynamics.laws.asymmetric_two_layer import AsymmetricTwoLayer
 from scorelens.dynamics.laws.loss_weight import LossWeight, PixelWeight, TargetWeight, UnitWeight
 from scorelens.dynamics.laws.mode_scaling import Population
 from scorelens.dynamics.laws.one_layer import OneLayer
 from scorelens.dynamics.laws.preconditioned import PreconditionedOneLayer
 from scorelens.dynamics.laws.relaxation import RelaxationLaw
+from scorelens.dynamics.laws.residual import ResidualOneLayer
+from scorelens.dynamics.laws.two_layer import SymmetricTwoLayer
 from scorelens.dynamics.learning_curve import (
     LearningCurve,
     average_learning_curve,
@@ -39,6 +42,7 @@ from scorelens.dynamics.weights.weight_law import WeightLaw
 __all__ = [
     "ALL",
     "WEIGHT_LAWS",
+    "AsymmetricTwoLayer",
     "Calibration",
     "DoseFit",
     "Emergence",
@@ -58,9 +62,11 @@ __all__ = [
     "PowerLaw",
     "PreconditionedOneLayer",
     "RelaxationLaw",
+    "ResidualOneLayer",
     "Sampler",
     "SpectralMatrixLaw",
     "StepForecast",
+    "SymmetricTwoLayer",
     "TargetWeight",
     "UnitWeight",
     "VarianceTrajectory",
@@ -93,7 +99,13 @@ __all__ = [
     "timing_sd",
 ]
 
-ALL: tuple[type[GainLaw], ...] = (OneLayer, PreconditionedOneLayer)
+ALL: tuple[type[GainLaw], ...] = (
+    OneLayer,
+    PreconditionedOneLayer,
+    ResidualOneLayer,
+    SymmetricTwoLayer,
+    AsymmetricTwoLayer,
+)
 """Every gain law; registering a member here buys the whole contract battery."""
 
 WEIGHT_LAWS: tuple[type[WeightLaw], ...] = ()

@@ -270,6 +270,32 @@ def log_abs(value: np.ndarray) -> np.ndarray:
     return np.where(zero, -np.inf, np.log(np.where(zero, 1.0, np.abs(value))))
 
 
+def log_passed(way: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """``log((way + left) / left)`` of numbers of one sign: exact for a short way, no overflow near the end.
+
+    >>> log_passed(np.array([1e-20, 1.0]), np.array([1.0, 1e-310])).round(3)
+    array([1.00000000e-20, 7.13801383e+02])
+    """
+    far = np.abs(way) > np.abs(left)
+    near = np.log1p(np.where(far, 0.0, way) / np.where(far, 1.0, left))
+    return np.where(far, log_abs(np.asarray(way + left)) - log_abs(np.asarray(left)), near)
+
+
+def same_sign(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Mask of the pairs that are both positive or both negative, however small."""
+    return (np.sign(one) == np.sign(other)) & (np.asarray(one) != 0.0)
+
+
+def arrival(gain: np.ndarray, way: np.ndarray, left: np.ndarray, limit: np.ndarray) -> np.ndarray:
+    """``gain + way``, which is ``limit - left`` too: whichever of the two cancels less.
+
+    >>> float(arrival(np.array(1.0), np.array(-1.0), np.array(-1e-20), np.array(0.0)))
+    1e-20
+    """
+    from_limit = np.maximum(np.abs(limit), np.abs(left)) < np.maximum(np.abs(gain), np.abs(way))
+    return np.where(from_limit, limit - left, gain + way)
+
+
 def check_sigma_range(sigma_min: float, sigma_max: float) -> None:
     """Raise ``ValueError`` unless ``0 < sigma_min < sigma_max``."""
     checks.positive("sigma_min", sigma_min, "the score is singular at zero noise")
@@ -288,11 +314,23 @@ def optimal_gain(eigenvalue: np.ndarray | float, noise_variance: np.ndarray | fl
     return modes / (modes + positive("noise_variance", noise_variance))
 
 
+def above_optimum(
+    gain: np.ndarray | float, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float
+) -> np.ndarray:
+    """``gain - optimal_gain``, with its digits also where both are nearly 1.
+
+    >>> float(above_optimum(1.0, 1e20, 1.0))
+    1e-20
+    """
+    modes, noise = non_negative("eigenvalue", eigenvalue), positive("noise_variance", noise_variance)
+    return (np.asarray(gain) * noise - (1.0 - np.asarray(gain)) * modes) / (modes + noise)
+
+
 def log_variance_of_one_gain(gain: np.ndarray, sigma_min: float, sigma_max: float) -> np.ndarray:
     """Logarithm of the variance that the sampler generates with the same ``gain`` at every noise level.
 
-    >>> float(log_variance_of_one_gain(np.array(1.0), 0.002, 80.0)) == 2.0 * np.log(80.0)
-    True
+    >>> float(np.exp(log_variance_of_one_gain(np.array(1.0), 0.5, 3.0)).round(12))
+    9.0
     """
     check_sigma_range(sigma_min, sigma_max)
     return 2.0 * (gain * np.log(sigma_max) + (1.0 - gain) * np.log(sigma_min))  # learning dynamics (4.3)

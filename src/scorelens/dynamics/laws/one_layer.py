@@ -62,7 +62,7 @@ class OneLayer(RelaxationLaw):
         return np.broadcast_to(self.initial_gain, shape)
 
     def offset(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
-        return self.initial_gain - self.limit_gain(eigenvalue, noise_variance)
+        return gain_law.above_optimum(self.initial_gain, eigenvalue, noise_variance)
 
     def speed(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
         eigenvalue = gain_law.non_negative("eigenvalue", eigenvalue)

@@ -73,8 +73,8 @@ class RelaxationLaw(LawOfAllLevels):
     ) -> np.ndarray:
         speed = self.speed(eigenvalue, noise_variance)
         way, left = np.asarray(way, dtype=float), np.asarray(left, dtype=float)
-        ahead = (way * left > 0.0) & (speed > 0.0)
-        passed = np.log1p(np.where(ahead, way, 0.0) / np.where(ahead, left, 1.0))
+        ahead = gain_law.same_sign(way, left) & (speed > 0.0)
+        passed = gain_law.log_passed(np.where(ahead, way, 0.0), np.where(ahead, left, 1.0))
         time = np.where(ahead, passed / np.where(speed > 0.0, speed, 1.0), np.inf)
         return np.where(way == 0.0, 0.0, time)
 

@@ -18,9 +18,10 @@ from scorelens.dynamics.laws.rescaled import RescaledLaw
 class ResidualOneLayer(RescaledLaw):
     """``D(x) = (skip I + output W') x`` with ``W'(0) = initial_weight`` along the mode.
 
-    The skip moves the start and the output scaling sets the pace: the gain is that of one layer that starts at
-    ``skip + output * initial_weight`` and learns ``output ** 2`` times as fast (learning dynamics (2.3)). An
-    input scaling counts as part of ``output``. For scalings that depend on sigma see `PreconditionedOneLayer`.
+    The skip moves the start and the output scaling sets the pace: the gain is that of one layer that starts
+    at ``skip + output * initial_weight`` and learns ``output ** 2`` times as fast (learning dynamics (2.3)).
+    An input scaling counts as part of ``output``. For scalings that depend on sigma see
+    `PreconditionedOneLayer`.
 
     Raises ``ValueError`` for an output scaling of 0, or anything that is not finite.
 
