@@ -12,7 +12,15 @@ from scipy.integrate import quad, solve_ivp
 
 from scorelens import dynamics
 from scorelens.core.noise_level import LogNormal, LogUniform
-from scorelens.dynamics import OneLayer, PixelWeight, PreconditionedOneLayer, UnitWeight
+from scorelens.dynamics import (
+    AsymmetricTwoLayer,
+    OneLayer,
+    PixelWeight,
+    PreconditionedOneLayer,
+    ResidualOneLayer,
+    SymmetricTwoLayer,
+    UnitWeight,
+)
 
 EDM = PreconditionedOneLayer.edm
 VARIANTS = {
@@ -25,6 +33,12 @@ VARIANTS = {
         EDM(loss=UnitWeight()),
         PreconditionedOneLayer.spectral(0.04, loss=PixelWeight(0.5), initial_weight=0.2),
         PreconditionedOneLayer.spectral_skip(0.04, loss=PixelWeight(0.5), initial_weight=0.2),
+    ],
+    ResidualOneLayer: [ResidualOneLayer(0.4, 0.55, 0.2), ResidualOneLayer(0.0, -2.0, 0.3)],
+    SymmetricTwoLayer: [SymmetricTwoLayer(q) for q in (0.0, 1e-6, 0.6, 1.0, 2.5)],
+    AsymmetricTwoLayer: [
+        AsymmetricTwoLayer(*pair)
+        for pair in ((0.2, 0.2), (0.5, -0.1), (-0.2, -0.9), (0.4, -0.4), (0.0, 0.3), (2.0, 0.7), (0.0, 0.0))
     ],
 }
 LAWS = [law for member in dynamics.ALL for law in [member(), *VARIANTS.get(member, [])]]
@@ -66,14 +80,54 @@ def test_start_and_limit_variance_integrate_start_and_limit_gain(law):
 @every_law
 def test_infinite_time_is_the_limit(law):
     modes, noise = MODES[:-1], SIGMAS[:, None] ** 2
-    np.testing.assert_allclose(law.gain(modes, noise, 1e12), law.limit_gain(modes, noise), rtol=1e-12)
+    gap = np.exp(law.log_gap(modes, noise, 1e12)[1])
+    np.testing.assert_allclose(
+        law.gain(modes, noise, 1e12), law.limit_gain(modes, noise), rtol=1e-12, atol=1.001 * gap.max()
+    )
     late = law.log_generated_variance(modes, 1e12, SIGMA_MIN, SIGMA_MAX)
     np.testing.assert_allclose(late, law.log_limit_variance(modes, SIGMA_MIN, SIGMA_MAX), atol=1e-6)
 
 
 @every_law
+def test_limit_is_the_best_gain_unless_stuck(law):
+    noise = SIGMAS[:, None] ** 2
+    free = np.broadcast_to(~law.stuck(MODES, noise), (3, 5))
+    best = np.broadcast_to(MODES / (MODES + noise), (3, 5))
+    np.testing.assert_array_equal(np.broadcast_to(law.limit_gain(MODES, noise), (3, 5))[free], best[free])
+    stopped = law.limit_gain(MODES, noise)
+    assert np.all(law.rate(stopped, MODES, noise)[~free] == pytest.approx(0.0, abs=1e-12))
+
+
+@every_law
+def test_change_and_gap_are_the_gain_less_start_and_limit(law):
+    noise, times = SIGMAS[:, None] ** 2, TIMES[:, None, None]
+    gain = law.gain(MODES, noise, times)
+    change = law.change(MODES, noise, times)
+    np.testing.assert_allclose(change, gain - law.start_gain(MODES, noise), atol=1e-14)
+    sign, size = law.log_gap(MODES, noise, times)
+    gap = sign * np.exp(size)
+    np.testing.assert_allclose(gap, gain - law.limit_gain(MODES, noise), rtol=1e-9, atol=1e-14)
+    early = law.change(MODES, noise, 1e-12)
+    slope = np.broadcast_to(law.rate(law.start_gain(MODES, noise), MODES, noise), early.shape)
+    np.testing.assert_allclose(early, 1e-12 * slope, rtol=1e-7, atol=1e-26)
+
+
+@every_law
+def test_travel_time_is_the_inverse_of_the_gain(law):
+    noise, time = SIGMAS[:, None] ** 2, 0.6
+    start = np.broadcast_to(law.start_gain(MODES, noise), (3, 5))
+    sign, size = law.log_gap(MODES, noise, time)
+    way, left = law.change(MODES, noise, time), -sign * np.exp(size)
+    taken = law.travel_time(start, way, left, MODES, noise)
+    moving = np.abs(way) > 1e-9 * np.abs(start)
+    np.testing.assert_allclose(taken[moving], time, rtol=1e-6)
+    assert np.all(law.travel_time(start, 0.0 * way, left, MODES, noise) == 0.0)
+    assert np.all(np.isinf(law.travel_time(start, -way, left + 2.0 * way, MODES, noise)[moving]))
+
+
+@every_law
 def test_limit_ratio_is_limit_over_data(law):
-    ratio = law.log_limit_ratio(MODES, SIGMA_MIN, SIGMA_MAX)
+    ratio = np.broadcast_to(law.log_limit_ratio(MODES, SIGMA_MIN, SIGMA_MAX), MODES.shape)
     limit = law.log_limit_variance(MODES[:-1], SIGMA_MIN, SIGMA_MAX)
     np.testing.assert_allclose(ratio[:-1], limit - np.log(MODES[:-1]), atol=1e-14)
     assert ratio[-1] == np.inf
@@ -232,6 +286,21 @@ def in_units(law, scale):
 
 @in_units.register
 def _(law: OneLayer, scale):
+    return law, 1.0 / scale
+
+
+@in_units.register
+def _(law: ResidualOneLayer, scale):
+    return law, 1.0 / scale
+
+
+@in_units.register
+def _(law: SymmetricTwoLayer, scale):
+    return law, 1.0 / scale
+
+
+@in_units.register
+def _(law: AsymmetricTwoLayer, scale):
     return law, 1.0 / scale
 
 

@@ -172,7 +172,9 @@ def _clock(gain: np.ndarray, eigenvalue: np.ndarray | float, flow_time: np.ndarr
     known = np.where(modes > 0.0, modes, 1.0)
     elapsed = np.where(modes > 0.0, -np.expm1(-exponent) / known, times)
     remaining = np.exp(-exponent)
-    return _Clock(gain, modes, exponent, remaining, elapsed, remaining + gain * modes * elapsed)  # (7.4)
+    # A gain of 0 stays there whatever it is divided by; what it would be divided by underflows.
+    base = np.where(gain > 0.0, remaining + gain * modes * elapsed, 1.0)  # D of (7.4)
+    return _Clock(gain, modes, exponent, remaining, elapsed, base)
 
 
 @final
