@@ -207,14 +207,13 @@ class _TwoLayerTrajectory(VarianceTrajectory):
 
 def _scaled_deviation(clock: _Clock, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
     """Log deviation from the limit times ``exp(4 flow_time eigenvalue)``, and where it keeps its digits."""
-    spread = (high - low) / (
-        (clock.modes + low) * (clock.gain * clock.elapsed * (clock.modes + high) + clock.remaining)
-    )
+    learns = clock.gain > 0.0
+    base = np.where(learns, clock.gain * clock.elapsed * (clock.modes + high) + clock.remaining, 1.0)
+    spread = (high - low) / ((clock.modes + low) * base)
     ratio = clock.remaining * spread
     known = np.where(ratio > 0.0, ratio, 1.0)
     above = clock.gain * spread * np.where(ratio > 0.0, np.log1p(ratio) / known, 1.0)
     below = (1.0 - clock.gain) * np.log1p(clock.modes * (high - low) / (low * (high + clock.modes)))
-    learns = clock.gain > 0.0
     total = np.where(learns, (above - below) / np.where(learns, clock.base, 1.0), 0.0)
     size = np.maximum(np.abs(above), np.abs(below)) / np.where(learns, clock.base, 1.0)
     return total, ~learns | (np.abs(total) > _WELL_CONDITIONED * size)
