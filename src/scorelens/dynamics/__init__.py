@@ -28,6 +28,21 @@ from scorelens.dynamics.local_exponent import LocalExponent, local_exponent
 from scorelens.dynamics.measured_emergence import MeasuredEmergence, emergence_step, published_emergence_step
 from scorelens.dynamics.noise_density import NoiseDensity, fastest_density, least_error_density
 from scorelens.dynamics.power_law import EmergencePowerLaws, PowerLaw, fit_power_law, fit_power_laws
+from scorelens.dynamics.regression.gradient_descent import (
+    Descent,
+    Stability,
+    gradient_descent,
+    remaining_factors,
+    stability,
+)
+from scorelens.dynamics.regression.linear_regression import (
+    AffineMap,
+    LinearRegression,
+    regression_of_moments,
+    regression_of_task,
+)
+from scorelens.dynamics.regression.ridge import RidgeProblem, ridge_problem
+from scorelens.dynamics.regression.targets import TARGETS, DenoisingTask, RegressionMoments, denoising_task
 from scorelens.dynamics.sampler import ExactSampler, HeunSampler, Sampler, generated_variance_on_grid
 from scorelens.dynamics.teaching import output_sensitivity, responsibility
 from scorelens.dynamics.variance_table import log_variance_table
@@ -36,15 +51,25 @@ from scorelens.dynamics.weights.covariance_flow import (
     generated_covariance,
     generated_moments,
 )
+from scorelens.dynamics.weights.data_modes import DataModes
+from scorelens.dynamics.weights.dense_one_layer import DenseOneLayer
+from scorelens.dynamics.weights.secular import Eigensystem, moment_eigensystem
 from scorelens.dynamics.weights.spectral_matrix import SpectralMatrixLaw
 from scorelens.dynamics.weights.weight_law import WeightLaw
 
 __all__ = [
     "ALL",
+    "TARGETS",
     "WEIGHT_LAWS",
+    "AffineMap",
     "AsymmetricTwoLayer",
     "Calibration",
+    "DataModes",
+    "DenoisingTask",
+    "DenseOneLayer",
+    "Descent",
     "DoseFit",
+    "Eigensystem",
     "Emergence",
     "EmergencePowerLaws",
     "ExactSampler",
@@ -52,6 +77,7 @@ __all__ = [
     "GeneratedMoments",
     "HeunSampler",
     "LearningCurve",
+    "LinearRegression",
     "LocalExponent",
     "LossWeight",
     "MeasuredEmergence",
@@ -61,10 +87,13 @@ __all__ = [
     "Population",
     "PowerLaw",
     "PreconditionedOneLayer",
+    "RegressionMoments",
     "RelaxationLaw",
     "ResidualOneLayer",
+    "RidgeProblem",
     "Sampler",
     "SpectralMatrixLaw",
+    "Stability",
     "StepForecast",
     "SymmetricTwoLayer",
     "TargetWeight",
@@ -73,6 +102,7 @@ __all__ = [
     "WeightLaw",
     "average_learning_curve",
     "calibrate",
+    "denoising_task",
     "edm_weight",
     "emergence_step",
     "emergence_time",
@@ -84,6 +114,7 @@ __all__ = [
     "generated_covariance",
     "generated_moments",
     "generated_variance_on_grid",
+    "gradient_descent",
     "gray_zone",
     "kl_from_log_ratio",
     "kl_per_mode",
@@ -93,9 +124,15 @@ __all__ = [
     "log_ratio_to_data",
     "log_ratio_to_limit",
     "log_variance_table",
+    "moment_eigensystem",
     "output_sensitivity",
     "published_emergence_step",
+    "regression_of_moments",
+    "regression_of_task",
+    "remaining_factors",
     "responsibility",
+    "ridge_problem",
+    "stability",
     "timing_sd",
 ]
 
@@ -108,5 +145,5 @@ ALL: tuple[type[GainLaw], ...] = (
 )
 """Every gain law; registering a member here buys the whole contract battery."""
 
-WEIGHT_LAWS: tuple[type[WeightLaw], ...] = ()
+WEIGHT_LAWS: tuple[type[WeightLaw], ...] = (DenseOneLayer,)
 """Every law of whole weight matrices; registering a member here buys the whole contract battery."""

@@ -1,0 +1,1 @@
+"""Denoising as linear regression: targets, optimum, ridge form, gradient flow and gradient descent."""
