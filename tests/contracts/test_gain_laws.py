@@ -14,6 +14,7 @@ from scorelens import dynamics
 from scorelens.core.noise_level import LogNormal, LogUniform
 from scorelens.dynamics import (
     AsymmetricTwoLayer,
+    FullConvolution,
     OneLayer,
     PixelWeight,
     PreconditionedOneLayer,
@@ -40,8 +41,18 @@ VARIANTS = {
         AsymmetricTwoLayer(*pair)
         for pair in ((0.2, 0.2), (0.5, -0.1), (-0.2, -0.9), (0.4, -0.4), (0.0, 0.3), (2.0, 0.7), (0.0, 0.0))
     ],
+    FullConvolution: [
+        FullConvolution(1, OneLayer(-0.4)),
+        FullConvolution(9, OneLayer(0.3)),
+        FullConvolution(9, SymmetricTwoLayer(0.2)),
+    ],
 }
-LAWS = [law for member in dynamics.ALL for law in [member(), *VARIANTS.get(member, [])]]
+DEFAULTS = {FullConvolution: FullConvolution(9)}
+LAWS = [
+    law
+    for member in dynamics.ALL
+    for law in [DEFAULTS[member] if member in DEFAULTS else member(), *VARIANTS.get(member, [])]
+]
 IDS = [f"{law.name}-{i}" for i, law in enumerate(LAWS)]
 SIGMA_MIN, SIGMA_MAX = 0.002, 80.0
 MODES = np.array([30.0, 1.0, 0.25, 0.01, 0.0])
@@ -317,6 +328,12 @@ def _(law: PreconditionedOneLayer, scale):
     scaling = type(law.scaling)(scale * law.scaling.assumed_variance)
     time_factor = 1.0 / scale if isinstance(loss, UnitWeight) else 1.0
     return PreconditionedOneLayer(scaling, noise, loss, law.initial_weight), time_factor
+
+
+@in_units.register
+def _(law: FullConvolution, scale):
+    inner, time_factor = in_units(law.law, scale)
+    return FullConvolution(law.n_pixels, inner), time_factor
 
 
 def _log_variance_by_quad(gain):

@@ -1,6 +1,14 @@
 """Closed-form learning dynamics: gain laws, generated variance, emergence, power laws, calibration."""
 
 from scorelens.dynamics.calibration import Calibration, StepForecast, calibrate, timing_sd
+from scorelens.dynamics.convolution.autocovariance import (
+    autocovariance,
+    fourier_variance,
+    power_autocovariance,
+)
+from scorelens.dynamics.convolution.offsets import square_patch
+from scorelens.dynamics.convolution.patch import PatchConvolution
+from scorelens.dynamics.convolution.toeplitz import ToeplitzConvolution
 from scorelens.dynamics.divergence import (
     kl_from_log_ratio,
     kl_per_mode,
@@ -11,6 +19,7 @@ from scorelens.dynamics.dose_fit import DoseFit, fit_dose
 from scorelens.dynamics.emergence import Emergence, emergence_time, gain_emergence_time, gray_zone
 from scorelens.dynamics.gain_law import GainLaw, VarianceTrajectory
 from scorelens.dynamics.laws.asymmetric_two_layer import AsymmetricTwoLayer
+from scorelens.dynamics.laws.full_convolution import FullConvolution, full_filter, full_filter_spectrum
 from scorelens.dynamics.laws.loss_weight import LossWeight, PixelWeight, TargetWeight, UnitWeight
 from scorelens.dynamics.laws.mode_scaling import Population
 from scorelens.dynamics.laws.one_layer import OneLayer
@@ -73,6 +82,7 @@ __all__ = [
     "Emergence",
     "EmergencePowerLaws",
     "ExactSampler",
+    "FullConvolution",
     "GainLaw",
     "GeneratedMoments",
     "HeunSampler",
@@ -83,6 +93,7 @@ __all__ = [
     "MeasuredEmergence",
     "NoiseDensity",
     "OneLayer",
+    "PatchConvolution",
     "PixelWeight",
     "Population",
     "PowerLaw",
@@ -97,9 +108,11 @@ __all__ = [
     "StepForecast",
     "SymmetricTwoLayer",
     "TargetWeight",
+    "ToeplitzConvolution",
     "UnitWeight",
     "VarianceTrajectory",
     "WeightLaw",
+    "autocovariance",
     "average_learning_curve",
     "calibrate",
     "denoising_task",
@@ -110,6 +123,9 @@ __all__ = [
     "fit_dose",
     "fit_power_law",
     "fit_power_laws",
+    "fourier_variance",
+    "full_filter",
+    "full_filter_spectrum",
     "gain_emergence_time",
     "generated_covariance",
     "generated_moments",
@@ -126,12 +142,14 @@ __all__ = [
     "log_variance_table",
     "moment_eigensystem",
     "output_sensitivity",
+    "power_autocovariance",
     "published_emergence_step",
     "regression_of_moments",
     "regression_of_task",
     "remaining_factors",
     "responsibility",
     "ridge_problem",
+    "square_patch",
     "stability",
     "timing_sd",
 ]
@@ -142,8 +160,9 @@ ALL: tuple[type[GainLaw], ...] = (
     ResidualOneLayer,
     SymmetricTwoLayer,
     AsymmetricTwoLayer,
+    FullConvolution,
 )
 """Every gain law; registering a member here buys the whole contract battery."""
 
-WEIGHT_LAWS: tuple[type[WeightLaw], ...] = (DenseOneLayer,)
+WEIGHT_LAWS: tuple[type[WeightLaw], ...] = (DenseOneLayer, PatchConvolution, ToeplitzConvolution)
 """Every law of whole weight matrices; registering a member here buys the whole contract battery."""

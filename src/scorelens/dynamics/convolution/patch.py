@@ -114,7 +114,7 @@ class PatchConvolution(WeightLaw):
     def weight(self, parameters: np.ndarray) -> np.ndarray:
         if self.dim > _LARGEST_MATRIX:
             raise ValueError(
-                f"no matrix of a convolution of more than {_LARGEST_MATRIX} pixels is formed, got {self.dim}; "
+                f"no matrix of more than {_LARGEST_MATRIX} pixels is formed, got {self.dim}; "
                 "use transfer, generated_variance and denoiser, which need none"
             )
         filter_ = self._modes.image(np.asarray(parameters, dtype=float))
