@@ -1,0 +1,118 @@
+"""Gain laws of products of layers: the more a mode has learned, the faster it learns."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+
+from scorelens.dynamics import gain_law
+from scorelens.dynamics.gain_law import VarianceTrajectory
+from scorelens.dynamics.laws.constant_start import ConstantStartLaw
+from scorelens.dynamics.laws.course import Course
+from scorelens.dynamics.laws.sampling_integral import QuadratureTrajectory, quadrature_deviation
+
+
+class ProductOfLayers(ConstantStartLaw):
+    """``d gain / d flow_time = pace (eigenvalue - (eigenvalue + noise_variance) gain) |gain|^power``.
+
+    ``power`` is 0 or from 1 to 2 (learning dynamics (9.1)). With a positive power no gain crosses 0: one that
+    starts at 0 stays, and one that starts below returns to 0 and is stuck there.
+    """
+
+    initial_gain: np.ndarray | float
+
+    @property
+    @abstractmethod
+    def pace(self) -> float:
+        """Rate per unit of flow time, before its dependence on the mode and the gain."""
+
+    @property
+    @abstractmethod
+    def power(self) -> float:
+        """Power of the gain that its own motion is proportional to."""
+
+    @property
+    def start(self) -> np.ndarray:
+        return np.asarray(self.initial_gain)
+
+    @property
+    def never_learns(self) -> np.ndarray:
+        return (self.start <= 0.0) & (self.power > 0.0)
+
+    def evolve(
+        self,
+        gain: np.ndarray | float,
+        eigenvalue: np.ndarray | float,
+        noise_variance: np.ndarray | float,
+        flow_time: np.ndarray | float,
+    ) -> np.ndarray:
+        course = Course.of(self.pace, self.power, gain, eigenvalue, noise_variance)
+        remaining = np.exp(-course.way(flow_time))
+        rising = course.target * course.share(remaining)
+        return np.where(course.below, rising, course.target - course.gap * remaining)
+
+    def change(
+        self,
+        eigenvalue: np.ndarray | float,
+        noise_variance: np.ndarray | float,
+        flow_time: np.ndarray | float,
+    ) -> np.ndarray:
+        course = self._course(eigenvalue, noise_variance)
+        way = course.way(flow_time)
+        return -course.gap * np.expm1(-way) * course.share(np.exp(-way))
+
+    def log_gap(
+        self,
+        eigenvalue: np.ndarray | float,
+        noise_variance: np.ndarray | float,
+        flow_time: np.ndarray | float,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        course = self._course(eigenvalue, noise_variance)
+        way = course.way(flow_time)
+        grown = np.log1p(course.odds) + np.log(course.share(np.exp(-way)))
+        size = gain_law.log_abs(course.gap) - way + grown
+        return np.broadcast_to(-np.sign(course.gap), size.shape), size
+
+    def travel_time(
+        self,
+        gain: np.ndarray | float,
+        way: np.ndarray | float,
+        left: np.ndarray | float,
+        eigenvalue: np.ndarray | float,
+        noise_variance: np.ndarray | float,
+    ) -> np.ndarray:
+        given = (np.asarray(value, dtype=float) for value in (gain, way, left, eigenvalue, noise_variance))
+        gain, way, left, modes, noise = np.broadcast_arrays(*given)
+        at_once = way == 0.0
+        ahead = (way * left > 0.0) & ((gain != 0.0) | (self.power == 0.0))
+        gain, way, left = (np.where(ahead, value, 1.0) for value in (gain, way, left))
+        known = Course.of(self.pace, self.power, gain, modes, noise)
+        course = Course(self.pace, self.power, gain, known.total, known.optimum, way + left)
+        shrunk = gain_law.log_passed(way, left)
+        grown = np.log1p(np.where(course.below, way / gain, 0.0))
+        return np.where(ahead, course.elapsed(shrunk + grown), np.where(at_once, 0.0, np.inf))
+
+    def speed(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+        course = self._course(eigenvalue, noise_variance)
+        return np.where(self.never_learns, 0.0, self.pace * course.total * course.optimum**self.power)
+
+    def steepness(self, log_sigma: np.ndarray) -> np.ndarray:
+        return np.full_like(log_sigma, 2.0)
+
+    def trajectory(
+        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
+    ) -> VarianceTrajectory:
+        return QuadratureTrajectory(self, eigenvalue, sigma_min, sigma_max)
+
+    def log_deviation(
+        self,
+        eigenvalue: np.ndarray | float,
+        flow_time: np.ndarray | float,
+        sigma_min: float,
+        sigma_max: float,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return quadrature_deviation(self, eigenvalue, flow_time, sigma_min, sigma_max)
+
+    def _course(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> Course:
+        return Course.of(self.pace, self.power, self.start, eigenvalue, noise_variance)
