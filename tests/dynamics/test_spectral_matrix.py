@@ -39,7 +39,7 @@ def test_raw_weight_is_gradient_descent_on_the_target_space_loss():
 def test_converges_to_the_optimal_denoiser():
     sigma = 0.6
     optimum = SIGMA @ np.linalg.inv(SIGMA + sigma**2 * np.eye(3))
-    np.testing.assert_allclose(LAW.gain(sigma, 1e9), optimum, atol=1e-13)
+    np.testing.assert_allclose(LAW.weight_at(sigma, 1e9), optimum, atol=1e-13)
 
 
 def test_known_covariance_leaves_nothing_to_learn():

@@ -224,7 +224,7 @@ SPECTRAL_PRECOND: dict[str, Callable[[Params], Any]] = {
     "c_skip": lambda p: _spectral_matrix(p).scalings(p["sigma"]).skip,
     "c_out": lambda p: _spectral_matrix(p).scalings(p["sigma"]).output,
     "c_in": lambda p: _spectral_matrix(p).scalings(p["sigma"]).input,
-    "gain": lambda p: _spectral_matrix(p).gain(p["sigma"], p["T"]),
+    "gain": lambda p: _spectral_matrix(p).weight_at(p["sigma"], p["T"]),
     "raw_weight": lambda p: _spectral_matrix(p).raw_weight(p["sigma"], p["T"]),
 }
 

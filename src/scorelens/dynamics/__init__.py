@@ -19,7 +19,10 @@ from scorelens.dynamics.dose_fit import DoseFit, fit_dose
 from scorelens.dynamics.emergence import Emergence, emergence_time, gain_emergence_time, gray_zone
 from scorelens.dynamics.gain_law import GainLaw, VarianceTrajectory
 from scorelens.dynamics.laws.asymmetric_two_layer import AsymmetricTwoLayer
+from scorelens.dynamics.laws.deep import DeepLinear
+from scorelens.dynamics.laws.deep_residual import DeepResidual
 from scorelens.dynamics.laws.full_convolution import FullConvolution, full_filter, full_filter_spectrum
+from scorelens.dynamics.laws.infinite_depth import InfiniteDepth
 from scorelens.dynamics.laws.loss_weight import LossWeight, PixelWeight, TargetWeight, UnitWeight
 from scorelens.dynamics.laws.mode_scaling import Population
 from scorelens.dynamics.laws.one_layer import OneLayer
@@ -74,6 +77,8 @@ __all__ = [
     "AsymmetricTwoLayer",
     "Calibration",
     "DataModes",
+    "DeepLinear",
+    "DeepResidual",
     "DenoisingTask",
     "DenseOneLayer",
     "Descent",
@@ -86,6 +91,7 @@ __all__ = [
     "GainLaw",
     "GeneratedMoments",
     "HeunSampler",
+    "InfiniteDepth",
     "LearningCurve",
     "LinearRegression",
     "LocalExponent",
@@ -161,8 +167,16 @@ ALL: tuple[type[GainLaw], ...] = (
     SymmetricTwoLayer,
     AsymmetricTwoLayer,
     FullConvolution,
+    DeepLinear,
+    InfiniteDepth,
+    DeepResidual,
 )
 """Every gain law; registering a member here buys the whole contract battery."""
 
-WEIGHT_LAWS: tuple[type[WeightLaw], ...] = (DenseOneLayer, PatchConvolution, ToeplitzConvolution)
+WEIGHT_LAWS: tuple[type[WeightLaw], ...] = (
+    DenseOneLayer,
+    PatchConvolution,
+    ToeplitzConvolution,
+    SpectralMatrixLaw,
+)
 """Every law of whole weight matrices; registering a member here buys the whole contract battery."""
