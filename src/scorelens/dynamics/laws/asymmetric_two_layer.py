@@ -139,6 +139,11 @@ class AsymmetricTwoLayer(ConstantStartLaw):
         pair = _pair(self.start, self._conserved)
         return np.asarray(_progress(pair, eigenvalue, noise_variance, 0.0).rate)
 
+    def mobility(
+        self, gain: np.ndarray | float, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float
+    ) -> np.ndarray:
+        return np.hypot(2.0 * np.asarray(gain), self._conserved)  # (8.2)
+
     def steepness(self, log_sigma: np.ndarray) -> np.ndarray:
         return np.full_like(log_sigma, 2.0)
 

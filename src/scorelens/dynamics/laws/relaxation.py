@@ -44,6 +44,11 @@ class RelaxationLaw(LawOfAllLevels):
         # Both terms keep their digits: the first late, the second early.
         return gain * np.exp(-exponent) - self.limit_gain(eigenvalue, noise_variance) * np.expm1(-exponent)
 
+    def mobility(
+        self, gain: np.ndarray | float, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float
+    ) -> np.ndarray:
+        return self.speed(eigenvalue, noise_variance) / (np.asarray(eigenvalue) + noise_variance)
+
     def change(
         self,
         eigenvalue: np.ndarray | float,

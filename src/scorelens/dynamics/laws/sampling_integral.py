@@ -27,6 +27,16 @@ class LawOfAllLevels(GainLaw):
         """
 
     @abstractmethod
+    def mobility(
+        self, gain: np.ndarray | float, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float
+    ) -> np.ndarray:
+        """`rate` per unit of ``eigenvalue - (eigenvalue + noise_variance) * gain``, the pull of the loss.
+
+        1 for one plain layer; the trajectory's slope is made of it, because late in training the pull follows
+        from `log_gap` with more digits than from the gain.
+        """
+
+    @abstractmethod
     def steepness(self, log_sigma: np.ndarray) -> np.ndarray:
         """Upper bound of ``|d log(speed) / d log(sigma)|`` for any eigenvalue, same shape as
         ``log_sigma``."""
@@ -66,9 +76,15 @@ class QuadratureTrajectory(VarianceTrajectory):
         growth, slope = np.zeros(shape), np.zeros(shape)
         for weight, noise in self._blocks(len(shape), growth.size):
             growth += 2.0 * np.sum(weight * self._law.change(self._modes, noise, times), axis=0)
-            rate = self._law.rate(self._law.gain(self._modes, noise, times), self._modes, noise)
-            slope += 2.0 * np.sum(weight * rate, axis=0)
+            slope += 2.0 * np.sum(weight * self._rate(noise, times), axis=0)
         return growth, slope
+
+    def _rate(self, noise: np.ndarray, times: np.ndarray) -> np.ndarray:
+        sign, log_gap = self._law.log_gap(self._modes, noise, times)
+        unlearnable = self._law.limit_gain(self._modes, noise) - gain_law.optimal_gain(self._modes, noise)
+        missing = sign * np.exp(log_gap) + unlearnable
+        gain = self._law.gain(self._modes, noise, times)
+        return -(self._modes + noise) * missing * self._law.mobility(gain, self._modes, noise)
 
     def _blocks(self, n_dims: int, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         n_block = max(1, _BLOCK // max(1, size))

@@ -119,6 +119,11 @@ class SymmetricTwoLayer(ConstantStartLaw):
         shape = np.broadcast_shapes(modes.shape, np.shape(noise_variance), self.start.shape)
         return np.where(self.never_learns, 0.0, np.broadcast_to(modes, shape))
 
+    def mobility(
+        self, gain: np.ndarray | float, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float
+    ) -> np.ndarray:
+        return _PACE * np.asarray(gain)
+
     def steepness(self, log_sigma: np.ndarray) -> np.ndarray:
         return np.full_like(log_sigma, 2.0)
 
