@@ -17,10 +17,14 @@ from scorelens.dynamics.divergence import (
 )
 from scorelens.dynamics.dose_fit import DoseFit, fit_dose
 from scorelens.dynamics.emergence import Emergence, emergence_time, gain_emergence_time, gray_zone
+from scorelens.dynamics.flow_sampler import FlowSampler
 from scorelens.dynamics.gain_law import GainLaw, VarianceTrajectory
 from scorelens.dynamics.laws.asymmetric_two_layer import AsymmetricTwoLayer
 from scorelens.dynamics.laws.deep import DeepLinear
 from scorelens.dynamics.laws.deep_residual import DeepResidual
+from scorelens.dynamics.laws.flow_matching import FlowMatchingLaw
+from scorelens.dynamics.laws.flow_one_layer import FlowOneLayer
+from scorelens.dynamics.laws.flow_two_layer import FlowTwoLayer
 from scorelens.dynamics.laws.full_convolution import FullConvolution, full_filter, full_filter_spectrum
 from scorelens.dynamics.laws.infinite_depth import InfiniteDepth
 from scorelens.dynamics.laws.loss_weight import LossWeight, PixelWeight, TargetWeight, UnitWeight
@@ -65,7 +69,9 @@ from scorelens.dynamics.weights.covariance_flow import (
 )
 from scorelens.dynamics.weights.data_modes import DataModes
 from scorelens.dynamics.weights.dense_one_layer import DenseOneLayer
+from scorelens.dynamics.weights.phase_portrait import PhasePortrait, phase_portrait
 from scorelens.dynamics.weights.secular import Eigensystem, moment_eigensystem
+from scorelens.dynamics.weights.single_mode import ModePoint, SingleMode
 from scorelens.dynamics.weights.spectral_matrix import SpectralMatrixLaw
 from scorelens.dynamics.weights.weight_law import WeightLaw
 
@@ -87,6 +93,10 @@ __all__ = [
     "Emergence",
     "EmergencePowerLaws",
     "ExactSampler",
+    "FlowMatchingLaw",
+    "FlowOneLayer",
+    "FlowSampler",
+    "FlowTwoLayer",
     "FullConvolution",
     "GainLaw",
     "GeneratedMoments",
@@ -97,9 +107,11 @@ __all__ = [
     "LocalExponent",
     "LossWeight",
     "MeasuredEmergence",
+    "ModePoint",
     "NoiseDensity",
     "OneLayer",
     "PatchConvolution",
+    "PhasePortrait",
     "PixelWeight",
     "Population",
     "PowerLaw",
@@ -109,6 +121,7 @@ __all__ = [
     "ResidualOneLayer",
     "RidgeProblem",
     "Sampler",
+    "SingleMode",
     "SpectralMatrixLaw",
     "Stability",
     "StepForecast",
@@ -148,6 +161,7 @@ __all__ = [
     "log_variance_table",
     "moment_eigensystem",
     "output_sensitivity",
+    "phase_portrait",
     "power_autocovariance",
     "published_emergence_step",
     "regression_of_moments",
@@ -170,6 +184,8 @@ ALL: tuple[type[GainLaw], ...] = (
     DeepLinear,
     InfiniteDepth,
     DeepResidual,
+    FlowOneLayer,
+    FlowTwoLayer,
 )
 """Every gain law; registering a member here buys the whole contract battery."""
 

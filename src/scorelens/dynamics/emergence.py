@@ -76,8 +76,7 @@ def emergence_time(
 
     trajectory = sampler.trajectory(law, modes)
     log_time = first_crossing(trajectory, threshold, monotone=sampler.keeps_monotone(law))
-    stuck = np.any([law.stuck(modes, sigma**2) for sigma in sampler.ends], axis=0)
-    return _labelled(log_time, threshold, rule, target, stuck)
+    return _labelled(log_time, threshold, rule, target, sampler.stuck(law, modes))
 
 
 def gain_emergence_time(

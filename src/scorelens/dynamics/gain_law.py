@@ -54,6 +54,8 @@ class GainLaw(ABC):
     name: ClassVar[str]
     equation: ClassVar[str]
     reference: ClassVar[str]
+    scale_free: ClassVar[bool] = True
+    """Whether the units of the data do not matter: false where the law fixes the variance of the noise."""
 
     @property
     @abstractmethod

@@ -37,6 +37,10 @@ class Sampler(ABC):
         """Whether the generated variance of ``law`` is known to move one way only in flow time."""
 
     @abstractmethod
+    def stuck(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+        """Mask of the modes that ``law`` never learns at an end of the sampler's noise levels."""
+
+    @abstractmethod
     def log_start(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
         """Logarithm of the variance generated before training."""
 
@@ -78,6 +82,9 @@ class ExactSampler(Sampler):
 
     def keeps_monotone(self, law: GainLaw) -> bool:
         return law.monotone
+
+    def stuck(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+        return _stuck_between(law, eigenvalue, self.ends)
 
     def log_start(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
         return law.log_start_variance(eigenvalue, self.sigma_min, self.sigma_max)
@@ -121,6 +128,9 @@ class HeunSampler(Sampler):
     def keeps_monotone(self, law: GainLaw) -> bool:
         # A Heun factor may fall where a gain rises, once a step is longer than the noise level it ends at.
         return False
+
+    def stuck(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+        return _stuck_between(law, eigenvalue, self.ends)
 
     def log_start(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
         return self._log_variance(law.start_gain(eigenvalue, sigma**2) for sigma in self.sigmas)
@@ -225,6 +235,10 @@ def _heun_factor_and_slope(
     step = next_sigma - sigma
     slope = drift_rate * (1.0 + step * next_drift) + next_drift_rate * (1.0 + step * drift)
     return _heun_factor(sigma, drift, next_sigma, next_drift), 0.5 * step * slope
+
+
+def _stuck_between(law: GainLaw, eigenvalue: np.ndarray | float, sigmas: tuple[float, float]) -> np.ndarray:
+    return np.any([law.stuck(eigenvalue, sigma**2) for sigma in sigmas], axis=0)
 
 
 def _descending(sigmas: np.ndarray) -> np.ndarray:

@@ -43,7 +43,7 @@ class TiedVelocity:
     @property
     def denominator(self) -> np.ndarray:
         """That of (11.4), times ``exp(4 flow_time A_0)`` where the gain decays."""
-        started = np.where(self.pull > 0.0, np.exp(-self.exponent), 1.0)
+        started = np.where((self.pull > 0.0) & (self.gain > 0.0), np.exp(-self.exponent), 1.0)
         return started + self.gain * self.variance * self.elapsed
 
     def value(self) -> np.ndarray:
