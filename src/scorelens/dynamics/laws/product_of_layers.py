@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 
 import numpy as np
 
@@ -84,18 +85,23 @@ class ProductOfLayers(ConstantStartLaw):
     ) -> np.ndarray:
         given = (np.asarray(value, dtype=float) for value in (gain, way, left, eigenvalue, noise_variance))
         gain, way, left, modes, noise = np.broadcast_arrays(*given)
-        at_once = way == 0.0
         ahead = (way * left > 0.0) & ((gain != 0.0) | (self.power == 0.0))
-        gain, way, left = (np.where(ahead, value, 1.0) for value in (gain, way, left))
-        known = Course.of(self.pace, self.power, gain, modes, noise)
-        course = Course(self.pace, self.power, gain, known.total, known.optimum, way + left)
-        shrunk = gain_law.log_passed(way, left)
+        time = np.where(way == 0.0, 0.0, np.inf)
+        gain, way, left, modes, noise = (value[ahead] for value in (gain, way, left, modes, noise))
+        course = Course.of(self.pace, self.power, gain, modes, noise)
+        course = replace(course, gap=way + left)
         grown = np.log1p(np.where(course.below, way / gain, 0.0))
-        return np.where(ahead, course.elapsed(shrunk + grown), np.where(at_once, 0.0, np.inf))
+        time[ahead] = course.elapsed(gain_law.log_passed(way, left) + grown)
+        return time
 
     def speed(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
         course = self._course(eigenvalue, noise_variance)
         return np.where(self.never_learns, 0.0, self.pace * course.total * course.optimum**self.power)
+
+    def mobility(
+        self, gain: np.ndarray | float, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float
+    ) -> np.ndarray:
+        return self.pace * np.abs(gain) ** self.power  # (9.1)
 
     def steepness(self, log_sigma: np.ndarray) -> np.ndarray:
         return np.full_like(log_sigma, 2.0)
