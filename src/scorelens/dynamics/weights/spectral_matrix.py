@@ -31,9 +31,9 @@ class SpectralMatrixLaw(WeightLaw):
     ``covariance``.
 
     Target-space loss, ``W'(0) = initial_weight * I``. The parameters are the total map of the denoiser,
-    ``skip + output W' input``, shape ``(d, d)``; there is no bias. `PreconditionedOneLayer` is the same law mode by
-    mode where the two matrices commute. Raises ``ValueError`` unless both are symmetric, ``assumed`` positive
-    definite and ``covariance`` positive semi-definite.
+    ``skip + output W' input``, shape ``(d, d)``; there is no bias. `PreconditionedOneLayer` is the same law
+    mode by mode where the two matrices commute. Raises ``ValueError`` unless both are symmetric, ``assumed``
+    positive definite and ``covariance`` positive semi-definite.
 
     >>> law = SpectralMatrixLaw(np.diag([2.0, 1.0]), np.diag([1.0, 1.0]))
     >>> law.weight_at(1.0, flow_time=0.0).round(6)
