@@ -382,5 +382,15 @@ def _log_variance_by_quad(gain):
         return gain(np.exp(u)) - 1.0
 
     edges = np.linspace(np.log(SIGMA_MIN), np.log(SIGMA_MAX), 25)
-    parts = [fixed_quad(drift, a, b, n=40)[0] for a, b in pairwise(edges)]
+    parts = [_integral(drift, a, b) for a, b in pairwise(edges)]
     return 2.0 * np.log(SIGMA_MAX) + 2.0 * sum(parts)
+
+
+def _integral(function, low, high):
+    middle = 0.5 * (low + high)
+    whole, left, right = (
+        fixed_quad(function, a, b, n=20)[0] for a, b in ((low, high), (low, middle), (middle, high))
+    )
+    if abs(left + right - whole) < 1e-13 or high - low < 1e-12:
+        return left + right
+    return _integral(function, low, middle) + _integral(function, middle, high)
