@@ -143,5 +143,5 @@ def test_settings_without_an_option_are_named():
 def test_the_options_named_on_the_page_exist():
     from scorelens.cli import options
 
-    shown = options.OBJECTIVE | options.SAMPLER | options.SPECTRUM | options.TRAINING
+    shown = options.OBJECTIVE | options.SAMPLER | options.SPECTRUM | options.TRAINING | options.LAW
     assert {flag.removeprefix("--").replace("-", "_") for flag in FLAGS.values()} <= set(shown)

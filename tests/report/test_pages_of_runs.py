@@ -25,6 +25,17 @@ TITLES = [
     "Samples over training",
     "How to repeat this",
 ]
+OF_A_FORECAST = [
+    "Summary",
+    "What was asked",
+    "The data and its spectrum",
+    "How the variance of each mode comes in",
+    "When each mode emerges",
+    "What is never learned",
+    "What the denoiser passes on",
+    "Which noise levels teach which mode",
+    "How to repeat this",
+]
 
 
 def text_of(path):
@@ -93,13 +104,22 @@ def test_numbers_on_the_page_are_those_that_were_measured(image_page, measured):
     assert f"<td>{float(measured['loss']['held_out_edm_loss'][-1]):.4g}</td>" in page
 
 
-def test_a_forecast_alone_says_so_and_shows_the_rest(write_run):
+def test_a_forecast_alone_says_so_and_misses_nothing_of_training(write_run):
     page = text_of(report.build(write_run((16,), until=None).path))
-    assert problems(page) == []
-    assert any("Nothing was measured" in sentence for sentence in absent(page))
-    assert {"trajectories", "map", "emergence-law", "transfer-map", "responsibility"} <= set(panels(page))
-    assert "loss-per-sigma" not in panels(page)
-    assert "dose" in page
+    assert problems(page) == absent(page) == []
+    assert "the forecast, without training" in page
+    assert re.findall(r"<h2>(.*?)</h2>", page) == OF_A_FORECAST
+    assert panels(page) == [
+        "spectrum",
+        "trajectories",
+        "map",
+        "emergence-law",
+        "limits-map",
+        "transfer-map",
+        "responsibility",
+    ]
+    assert "<code>scorelens forecast digits --seed 0</code>" in page
+    assert "Adam" not in page
 
 
 def test_a_single_measurement_stands_without_a_history(small_run, tmp_path):

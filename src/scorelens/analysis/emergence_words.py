@@ -10,7 +10,7 @@ from scorelens.analysis.forecast import CRITERIA, LAW
 from scorelens.analysis.measured_emergence import EARLIER
 from scorelens.analysis.power_laws import BRANCHES, LEVEL
 from scorelens.analysis.variance_words import leading, leading_sentence
-from scorelens.dynamics.emergence import AT_START, EMERGED, UNREACHABLE
+from scorelens.dynamics.emergence import AT_START, EMERGED
 from scorelens.dynamics.measured_emergence import CENSORED, GRAY
 
 MEASURED = "measured"
@@ -156,26 +156,3 @@ def calibration_sentences(comparison: xr.Dataset) -> list[str]:
         f"Measured and forecast emergence steps of {modes} then differ by a factor {typical} "
         "(root mean square of the logarithm).",
     ]
-
-
-def forecast_sentences(forecast: xr.Dataset) -> list[str]:
-    """What the law alone expects, in doses, where no training was watched."""
-    alive = forecast["eigenvalue"].values > 0
-    status, dose = forecast["emergence_status"].values, forecast["emergence_time"].values
-    sentences = [DEFINITION]
-    timed = np.flatnonzero(alive & (status == EMERGED))
-    if timed.size > 1:
-        first, last = timed[np.argmin(dose[timed])], timed[np.argmax(dose[timed])]
-        sentences.append(
-            f"By the law, mode {first + 1} emerges first and mode {last + 1} last, after "
-            f"{words.factor(float(dose[last] / dose[first]))} times as much training."
-        )
-    gray = np.flatnonzero(alive & np.isin(status, (GRAY, AT_START)))
-    if gray.size:
-        start = words.verb(gray, "starts", "start")
-        zone = "within a factor 2 of the data's variance (the gray zone)"
-        sentences.append(f"{words.modes(gray).capitalize()} {start} {zone}.")
-    never = np.flatnonzero(alive & (status == UNREACHABLE))
-    if never.size:
-        sentences.append(f"With this sampler {words.modes(never)} would never emerge.")
-    return sentences

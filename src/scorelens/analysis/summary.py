@@ -11,9 +11,9 @@ from scorelens.analysis.compare import compare
 from scorelens.analysis.emergence_words import (
     calibration_sentences,
     emergence_sentences,
-    forecast_sentences,
     power_law_sentences,
 )
+from scorelens.analysis.forecast_words import forecast_sentences, law_sentences, limit_sentences
 from scorelens.analysis.loss_words import loss_sentences
 from scorelens.analysis.record import measured, predicted
 from scorelens.analysis.variance_words import data_sentences, final_sentences, leading_sentence
@@ -21,8 +21,6 @@ from scorelens.core.spectrum import Spectrum
 
 if TYPE_CHECKING:
     from scorelens.results import Run
-
-UNTRAINED = "No training was watched in this run, so what follows counts training in doses, not in steps."
 
 
 def summary(run: Run) -> list[str]:
@@ -33,10 +31,10 @@ def summary(run: Run) -> list[str]:
     """
     spectrum = Spectrum.load(run.spectrum_path) if run.spectrum_path.exists() else None
     sentences = data_sentences(spectrum) if spectrum is not None else []
-    if measured(run, "generated_variance") is None:
-        sentences += _forecast(run)
-    else:
+    if measured(run, "generated_variance") is not None:
         sentences += _measured(compare(run), spectrum)
+    elif (law := predicted(run)) is not None:
+        sentences = _forecast(law.forecast, sentences)
     losses = measured(run, "loss")
     return sentences + (loss_sentences(losses) if losses is not None else [])
 
@@ -54,16 +52,14 @@ def _measured(comparison: xr.Dataset, spectrum: Spectrum | None) -> list[str]:
     ]
 
 
-def _forecast(run: Run) -> list[str]:
-    law = predicted(run)
-    if law is None:
-        return []
-    total = float(law.forecast.attrs["total_variance"])
+def _forecast(forecast: xr.Dataset, about_data: list[str]) -> list[str]:
+    total = float(forecast.attrs["total_variance"])
     return [
-        *_leading(law.forecast["eigenvalue"].values, total),
-        UNTRAINED,
-        *forecast_sentences(law.forecast),
-        *power_law_sentences(law.forecast),
+        *law_sentences(forecast, about_data),
+        *_leading(forecast["eigenvalue"].values, total),
+        *forecast_sentences(forecast),
+        *power_law_sentences(forecast),
+        *limit_sentences(forecast),
     ]
 
 

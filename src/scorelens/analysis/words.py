@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 MOST_RUNS = 3
+MILLION = 1e6
+SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def modes(chosen: np.ndarray) -> str:
@@ -59,10 +61,15 @@ def step(value: float) -> str:
 def factor(value: float) -> str:
     """A ratio with two digits.
 
-    >>> factor(1.6321), factor(0.05), factor(123.0)
-    ('1.6', '0.05', '120')
+    >>> factor(1.6321), factor(0.05), factor(123.0), factor(123456.0), factor(1.2e8)
+    ('1.6', '0.05', '120', '120,000', '1.2·10⁸')
     """
-    return f"{float(f'{value:.2g}'):g}"
+    rounded = float(f"{value:.2g}")
+    if rounded < MILLION:
+        return f"{rounded:,g}" if rounded < 1e4 else f"{rounded:,.0f}"
+    mantissa, _, power = f"{rounded:.1e}".partition("e")
+    leading = "" if mantissa == "1.0" else f"{mantissa.removesuffix('.0')}·"
+    return f"{leading}10{str(int(power)).translate(SUPERSCRIPT)}"
 
 
 def number(value: float, digits: int = 3) -> str:

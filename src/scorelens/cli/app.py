@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scorelens.cli.options import OBJECTIVE, OUTPUT, SAMPLER, SPECTRUM, TRAINING, Data, accepts
+from scorelens.cli.options import LAW, OBJECTIVE, OUTPUT, SAMPLER, SPECTRUM, TRAINING, Data, accepts
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -57,14 +57,25 @@ def study(
 
 
 @app.command(
-    epilog="Examples: scorelens forecast digits · scorelens forecast faces.npy --p-mean -2 --p-std 1.4"
+    epilog="Examples: scorelens forecast digits · scorelens forecast faces.npy --p-mean -2 --p-std 1.4 · "
+    "scorelens forecast digits --law deep:3,tied · "
+    "scorelens forecast digits --compare one-layer,two-layer,deep:3"
 )
-@accepts(OUTPUT, OBJECTIVE, SPECTRUM, SAMPLER)
-def forecast(data: Data = "digits", **options: Any) -> None:
+@accepts(OUTPUT, LAW, OBJECTIVE, SPECTRUM, SAMPLER)
+def forecast(
+    data: Data = "digits",
+    compare: Annotated[
+        str | None, typer.Option(help="Forecast by several laws, on one page: one-layer,two-layer,deep:3")
+    ] = None,
+    **options: Any,
+) -> None:
     """What a model will learn and in which order: closed forms only, in seconds."""
     from scorelens import studies
 
-    _say_where(studies.forecast(data, **options))
+    if compare is None:
+        _say_where(studies.forecast(data, **options))
+    else:
+        _say_where(studies.compare_laws(data, compare, **options))
 
 
 @app.command(epilog="Examples: scorelens train digits --steps 500 · scorelens train digits --resume")

@@ -61,6 +61,17 @@ OBJECTIVE = {
     "p_std": Annotated[float | None, typer.Option(help="Its standard deviation. Default: 1.2.")],
 }
 
+LAW = {
+    "law": Annotated[
+        str | None,
+        typer.Option(
+            help="Learning law: one-layer, residual, two-layer, two-layer-untied, deep:3, deep-residual:3, "
+            "infinite-depth, conv, patch:5x5, flow, flow-two-layer or preconditioned, with options as in "
+            "two-layer:initial_gain=0.05. Default: preconditioned."
+        ),
+    ],
+}
+
 TRAINING = {
     "steps": Annotated[int | None, typer.Option(help="Optimizer steps. Default: 4000.")],
     "batch_size": Annotated[int | None, typer.Option(help="Samples per step. Default: 128.")],

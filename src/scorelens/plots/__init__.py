@@ -3,7 +3,10 @@
 from scorelens.plots.alignment import alignment
 from scorelens.plots.comparison import held_out_loss, learned_share
 from scorelens.plots.emergence import FittedLaw, emergence
+from scorelens.plots.forecast_emergence import forecast_emergence
 from scorelens.plots.heatmap import variance_heatmap
+from scorelens.plots.law_comparison import emergence_of_laws
+from scorelens.plots.limits import limits
 from scorelens.plots.loss import loss_over_training, loss_per_sigma
 from scorelens.plots.points import points
 from scorelens.plots.responsibility import responsibility
@@ -16,8 +19,11 @@ __all__ = [
     "FittedLaw",
     "alignment",
     "emergence",
+    "emergence_of_laws",
+    "forecast_emergence",
     "held_out_loss",
     "learned_share",
+    "limits",
     "loss_over_training",
     "loss_per_sigma",
     "points",

@@ -7,16 +7,18 @@ import plotly.graph_objects as go
 import xarray as xr
 
 from scorelens.plots import style
-from scorelens.plots.time_axis import TimeAxis
+from scorelens.plots.time_axis import TimeAxis, time_name, time_title
 
 COLOURS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.OCHRE)
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross")
+DASHES = ("solid", "dash", "dot")
+MOMENTS = {"step": "step %{customdata:,}", "flow_time": "dose %{customdata:,.4g}"}
 
 
 def learned_share(runs: dict[str, xr.Dataset]) -> go.Figure:
     """Share of the modes whose variance is right, over training: one line per run.
 
-    Each Dataset has ``learned_share(step)``, between 0 and 1.
+    Each Dataset has ``learned_share`` over ``step``, or over ``flow_time`` for forecasts, between 0 and 1.
     """
     drawn = _over_training(runs, "learned_share", 100.0, "%{y:.0f}% of modes")
     drawn.update_yaxes(**style.linear_axis("modes with the right variance, %", range=[-4, 104]))
@@ -31,23 +33,35 @@ def held_out_loss(runs: dict[str, xr.Dataset]) -> go.Figure:
     return drawn
 
 
+def line_style(i: int) -> tuple[str, str, str]:
+    """Colour, symbol and dash of the line of run ``i``: no two of the first fifteen are alike.
+
+    >>> line_style(0) != line_style(5)
+    True
+    """
+    dash = DASHES[i // len(COLOURS) % len(DASHES)]
+    return COLOURS[i % len(COLOURS)], SYMBOLS[i % len(SYMBOLS)], dash
+
+
 def _over_training(runs: dict[str, xr.Dataset], name: str, scale: float, value: str) -> go.Figure:
-    axis = TimeAxis.over(np.concatenate([run["step"].values for run in runs.values()]))
+    first = next(iter(runs.values()))
+    time = time_name(first)
+    axis = TimeAxis.over(np.concatenate([run[time].values for run in runs.values()]))
     drawn = style.figure(height=400)
     for i, (label, run) in enumerate(runs.items()):
-        colour, symbol = COLOURS[i % len(COLOURS)], SYMBOLS[i % len(SYMBOLS)]
+        colour, symbol, dash = line_style(i)
         drawn.add_trace(
             go.Scatter(
-                x=axis.position(run["step"].values),
+                x=axis.position(run[time].values),
                 y=scale * run[name].values,
-                customdata=run["step"].values,
+                customdata=run[time].values,
                 name=label,
-                mode="lines+markers",
-                line={"color": colour, "width": 2},
+                mode="lines+markers" if time == "step" else "lines",
+                line={"color": colour, "width": 2, "dash": dash},
                 marker={"symbol": symbol, "size": 7},
-                hovertemplate=f"step %{{customdata:,}}: {value}",
+                hovertemplate=f"{MOMENTS[time]}: {value}",
             )
         )
-    drawn.update_xaxes(**axis.settings("training step"))
+    drawn.update_xaxes(**axis.settings(time_title(first)))
     style.legend_below(drawn)
     return drawn

@@ -45,12 +45,12 @@ def emergence(dataset: xr.Dataset, laws: Sequence[FittedLaw] = ()) -> go.Figure:
     axis = TimeAxis.over(_times(alive))
     drawn = style.figure(height=500)
     measured, forecast = _measured(alive, axis), _forecast(alive, axis)
-    drawn.add_traces([*_interval(alive, axis), *measured, *forecast, *_fits(laws)])
+    drawn.add_traces([*_interval(alive, axis), *measured, *forecast, *fitted_lines(laws)])
     drawn.update_xaxes(**style.log_axis("variance of the mode in the data", alive["eigenvalue"].values))
     drawn.update_yaxes(**axis.settings(f"emergence, {time_title(dataset)}"))
     style.legend_below(drawn)
     drawn.update_layout(showlegend=True)
-    _gray_zone(drawn, alive)
+    mark_gray_zone(drawn, alive)
     return drawn
 
 
@@ -153,7 +153,8 @@ def _filled(x: np.ndarray, y: np.ndarray, *, first: bool) -> go.Scatter:
     )
 
 
-def _fits(laws: Sequence[FittedLaw]) -> list[go.Scatter]:
+def fitted_lines(laws: Sequence[FittedLaw]) -> list[go.Scatter]:
+    """Straight lines of the fits, in the colours of their branches."""
     return [
         go.Scatter(
             x=[law.low, law.high],
@@ -167,7 +168,8 @@ def _fits(laws: Sequence[FittedLaw]) -> list[go.Scatter]:
     ]
 
 
-def _gray_zone(drawn: go.Figure, dataset: xr.Dataset) -> None:
+def mark_gray_zone(drawn: go.Figure, dataset: xr.Dataset) -> None:
+    """Shade the variances between which modes start within a factor two of their target."""
     gray = dataset["eigenvalue"].values[dataset["gray"].values.astype(bool)]
     if not gray.size:
         return

@@ -100,4 +100,4 @@ def slider_name(dataset: xr.Dataset) -> str:
 
 def time_title(dataset: xr.Dataset) -> str:
     """What to write on the axis of training time."""
-    return "training step" if time_name(dataset) == "step" else "training dose T (forecast, dimensionless)"
+    return "training step" if time_name(dataset) == "step" else "training dose T (flow time)"

@@ -8,9 +8,10 @@ from scorelens.core import storage
 from scorelens.report.evidence import Evidence, collect
 from scorelens.report.page import render
 from scorelens.report.panel import Section
-from scorelens.report.sections import ALL
+from scorelens.report.sections import chapters
 from scorelens.report.table import text
 from scorelens.results import Run
+from scorelens.results.config import LawConfig
 
 
 def build(run_path: str | Path) -> Path:
@@ -52,9 +53,10 @@ def subtitle(evidence: Evidence) -> str:
     if evidence.model is not None:
         return f"What the model {evidence.model} has learned of these data."
     if evidence.last_step is None:
-        return (
-            "What a score model will learn of these data, and in which order: the forecast, without training."
-        )
+        named = evidence.config.law.spec
+        law = "" if named == LawConfig().spec else f" by the law {named}"
+        what = "What a score model will learn of these data, and in which order"
+        return f"{what}: the forecast{law}, without training."
     kind = {"edm": "EDM"}.get(evidence.config.preconditioning.name, evidence.config.preconditioning.name)
     shown = "What was forecast and what was learned" if evidence.forecast is not None else "What was learned"
     return f"{shown}, by a model with {kind} preconditioning, until step {text(evidence.last_step)}."
@@ -63,7 +65,7 @@ def subtitle(evidence: Evidence) -> str:
 def _sections(evidence: Evidence, problems: list[str]) -> list[Section]:
     """All sections that can be made; ``problems`` gets a sentence for each that cannot."""
     made = []
-    for section in ALL:
+    for section in chapters(evidence):
         try:
             made.append(section(evidence))
         except Exception as error:  # one odd part of a run must not take the rest of the page with it

@@ -12,6 +12,7 @@ import xarray as xr
 from scorelens import plots
 from scorelens.core import storage
 from scorelens.plots.selection import evenly_spaced
+from scorelens.plots.time_axis import time_name
 from scorelens.report.build import short_name
 from scorelens.report.evidence import Evidence, collect
 from scorelens.report.page import render
@@ -32,7 +33,7 @@ def build_comparison(folder: str | Path, runs: Mapping[str, Run]) -> Path:
         raise ValueError(f"a comparison needs at least two runs, got {len(runs)}; use report.build for one")
     parts = {label: collect(run) for label, run in runs.items()}
     file = Path(folder) / "report.html"
-    storage.write_text(file, comparison_page(parts, _links(Path(folder), runs)))
+    storage.write_text(file, comparison_page(parts, page_links(Path(folder), runs)))
     return file
 
 
@@ -48,26 +49,33 @@ def comparison_page(parts: Mapping[str, Evidence], links: tuple[tuple[str, str],
     )
 
 
-def learned_share(comparison: xr.Dataset) -> xr.Dataset:
-    """``learned_share(step)``: share of the modes whose measured variance is 0.8 to 1.25 of the data's."""
+def learned_share(comparison: xr.Dataset, name: str = "measured") -> xr.Dataset:
+    """``learned_share(step)``: share of the modes whose variance ``name`` is 0.8 to 1.25 of the data's.
+
+    Of a forecast it is a function of ``flow_time``.
+    """
     alive = comparison.isel(mode=np.flatnonzero(comparison["eigenvalue"].values > 0))
-    ratio = alive["measured"] / alive["eigenvalue"]
+    ratio = alive[name] / alive["eigenvalue"]
     right = (ratio >= BAND[0]) & (ratio <= BAND[1])
     return xr.Dataset({"learned_share": right.mean("mode")})
 
 
-def settled_step(share: xr.Dataset, least: float) -> int | None:
-    """First measured step from which at least ``least`` (0 to 1) of the modes stay right; ``None`` if never.
+def settled_step(share: xr.Dataset, least: float) -> int | float | None:
+    """First step (of a forecast: dose) from which at least ``least`` (0 to 1) of the modes stay right.
+
+    ``None`` if they never do.
 
     >>> settled_step(xr.Dataset({"learned_share": ("step", [1.0, 0.5, 1.0])}, {"step": [0, 10, 20]}), 0.9)
     20
     """
     wrong = np.flatnonzero(share["learned_share"].values < least)
     first = int(wrong[-1]) + 1 if wrong.size else 0
-    return int(share["step"].values[first]) if first < share.sizes["step"] else None
+    times = share[time_name(share)].values
+    return times[first].item() if first < len(times) else None
 
 
-def _links(folder: Path, runs: Mapping[str, Run]) -> tuple[tuple[str, str], ...]:
+def page_links(folder: Path, runs: Mapping[str, Run]) -> tuple[tuple[str, str], ...]:
+    """Links from a page in ``folder`` to the pages of those runs that lie below it."""
     places = {label: run.report_path.resolve() for label, run in runs.items()}
     root = folder.resolve()
     return tuple(

@@ -47,6 +47,17 @@ class Evidence:
         return self.steps[-1] if self.steps else None
 
     @property
+    def is_forecast(self) -> bool:
+        """Whether this is a forecast alone: nothing was trained, and nothing measured."""
+        return not self.steps and not self.checkpoints
+
+    @property
+    def of_frequencies(self) -> bool:
+        """Whether the modes are spatial frequencies of images, not eigenmodes of their covariance."""
+        kind = {} if self.forecast is None else self.forecast.attrs
+        return kind.get("law_kind") in ("frequencies", "patch")
+
+    @property
     def model(self) -> str | None:
         """The model that was measured, where the run measures one that was trained elsewhere."""
         return self.environment.get("model")
@@ -139,12 +150,12 @@ def _measured_alone(run: Run, names: tuple[str, ...]) -> xr.Dataset | None:
     return None if found is None else found.rename(generated_variance="measured")
 
 
-def cumulative(spectrum: Spectrum) -> xr.Dataset:
-    """``spectrum`` as a Dataset for the figure: ``eigenvalue(mode)`` and ``cumulative_share(mode)``."""
-    share = np.cumsum(spectrum.eigenvalues) / max(spectrum.total_variance, np.finfo(float).tiny)
+def cumulative(eigenvalues: np.ndarray, total_variance: float) -> xr.Dataset:
+    """A spectrum as a Dataset for the figure: ``eigenvalue(mode)`` and ``cumulative_share(mode)``."""
+    share = np.cumsum(eigenvalues) / max(total_variance, np.finfo(float).tiny)
     return xr.Dataset(
         {"cumulative_share": ("mode", share)},
-        {"mode": np.arange(spectrum.n_modes), "eigenvalue": ("mode", spectrum.eigenvalues)},
+        {"mode": np.arange(len(eigenvalues)), "eigenvalue": ("mode", eigenvalues)},
     )
 
 

@@ -7,19 +7,22 @@ import shlex
 from scorelens.results import RunConfig
 from scorelens.results.options import OPTIONS, PYTHON_ONLY
 
+#: Sections of the configuration that say how a network is made, trained and measured: no forecast needs them.
+OF_TRAINING = ("network", "training", "measurement")
+
 #: Field of the configuration -> option of `scorelens study`; what only Python can set is not among them.
 FLAGS = {target: f"--{name.replace('_', '-')}" for name, target in OPTIONS.items() if name not in PYTHON_ONLY}
 
 
-def command(config: RunConfig) -> str:
-    """The command line of a run with ``config``, options with their default value left out.
+def command(config: RunConfig, *, forecast: bool = False) -> str:
+    """The command line of a study with ``config``, or of the ``forecast`` alone; defaults are left out.
 
-    >>> command(RunConfig(seed=3))
-    'scorelens study digits --seed 3'
+    >>> command(RunConfig(seed=3)), command(RunConfig(), forecast=True)
+    ('scorelens study digits --seed 3', 'scorelens forecast digits --seed 0')
     """
-    words = ["scorelens", "study", config.data.spec, "--seed", str(config.seed)]
+    words = ["scorelens", "forecast" if forecast else "study", config.data.spec, "--seed", str(config.seed)]
     for (section, field), value in _changes(config).items():
-        if (section, field) in FLAGS:
+        if (section, field) in FLAGS and not (forecast and section in OF_TRAINING and field != "loss"):
             words += [FLAGS[section, field], repr(value) if isinstance(value, float) else str(value)]
     return shlex.join(words)
 

@@ -107,6 +107,15 @@ class MeasurementConfig(_Section):
     n_images: int = Field(default=36, ge=1)
 
 
+class LawConfig(_Section):
+    """The learning law of the forecast; ``spec`` is what `scorelens.analysis.laws.law_named` takes.
+
+    ``preconditioned`` is the law of the network, loss and noise levels of this configuration.
+    """
+
+    spec: str = Field(default="preconditioned", pattern=r"^[a-z][a-z-]*([:,][^:,]+)*$")
+
+
 class RunConfig(_Section):
     """One run, whole. ``RunConfig.model_validate_json(text)`` reads it back."""
 
@@ -119,6 +128,7 @@ class RunConfig(_Section):
     sampler: SamplerConfig = SamplerConfig()
     training: TrainingConfig = TrainingConfig()
     measurement: MeasurementConfig = MeasurementConfig()
+    law: LawConfig = LawConfig()
 
     @model_validator(mode="after")
     def _floored(self) -> RunConfig:

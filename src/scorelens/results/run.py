@@ -111,6 +111,11 @@ class Run:
         return self.path / "spectrum.safetensors"
 
     @property
+    def fourier_path(self) -> Path:
+        """File of the Fourier spectrum of images; only laws of convolutions need it."""
+        return self.path / "fourier.safetensors"
+
+    @property
     def report_path(self) -> Path:
         """File of the report."""
         return self.path / "report.html"

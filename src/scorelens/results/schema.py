@@ -22,6 +22,15 @@ DIMENSIONS: dict[str, tuple[str, str]] = {
     "criterion": ("threshold that counts as emerged", "1"),
     "source": ("where it comes from: a measurement or the law", "1"),
     "branch": ("which modes: rising or falling to their target", "1"),
+    "law": ("learning law", "1"),
+    "depth": ("number of linear layers", "1"),
+    "initial_gain": ("gain of every mode before training", "1"),
+    "sigma_min": ("noise level at which the sampler ends", "data units"),
+    "path_time": ("time of the flow, 0 at the noise and 1 at the data", "1"),
+    "overlap": ("mean of the data along the mode", "data units"),
+    "start": ("where a path of training begins", "1"),
+    "weight": ("weight of the mode", "1"),
+    "bias": ("bias of the mode", "data units"),
 }
 """Allowed dimensions: name -> (long_name, units) of its coordinate."""
 

@@ -5,6 +5,7 @@ from scorelens.studies.checkpoint_measurement import measure
 from scorelens.studies.closed_form import forecast
 from scorelens.studies.comparison import Comparison, compare_preconditioners
 from scorelens.studies.configure import configure
+from scorelens.studies.law_comparison import compare_laws
 from scorelens.studies.main_study import study
 from scorelens.studies.preparation import Prepared, prepare
 from scorelens.studies.training_run import train
@@ -13,6 +14,7 @@ __all__ = [
     "OPTIONS",
     "Comparison",
     "Prepared",
+    "compare_laws",
     "compare_preconditioners",
     "configure",
     "forecast",

@@ -7,7 +7,7 @@ from typing import Any
 
 from scorelens import instruments, report, training
 from scorelens.results import Run, RunConfig
-from scorelens.studies.closed_form import foretell
+from scorelens.studies.closed_form import foretell, refuse_other_law
 from scorelens.studies.configure import changed
 from scorelens.studies.folders import new_folder
 from scorelens.studies.preparation import prepare
@@ -23,6 +23,7 @@ def measure(model: Path | str, data: str, *, out: Path | str | None = None, **op
     """
     denoiser = training.load_denoiser(model)
     config = changed(_configuration(Path(model)), data=data, **options)
+    refuse_other_law(config)
     prepared = prepare(config.data, config.seed)
     made_for = denoiser.network.event_shape
     if made_for != prepared.train.event_shape:

@@ -6,19 +6,25 @@ from pathlib import Path
 from typing import Any
 
 from scorelens import analysis, instruments, report
-from scorelens.results import Run
+from scorelens.analysis.laws import CONFIGURED, ChosenLaw, law_named
+from scorelens.core.fourier_spectrum import fourier_spectrum
+from scorelens.results import Run, RunConfig
 from scorelens.studies.configure import configure
 from scorelens.studies.folders import new_folder
 from scorelens.studies.preparation import Prepared, prepare
 
 
-def forecast(data: str = "digits", *, out: Path | str | None = None, **options: Any) -> Run:
+def forecast(
+    data: str = "digits", *, law: str = CONFIGURED, out: Path | str | None = None, **options: Any
+) -> Run:
     """Spectrum and closed-form forecast of ``data`` in a run folder with its page; seconds, no training.
 
+    ``law`` is a law with its options, as ``deep:3,tied``; `scorelens.analysis.laws.LAWS` lists them.
     ``options`` are names of `studies.OPTIONS` and ``seed``. Raises ``ValueError`` for bad options or data.
     """
-    config = configure(data, **options)
-    prepared = prepare(config.data, config.seed)
+    chosen = law_named(law)
+    config = configure(data, law=chosen.spec, **options)
+    prepared = prepare(config.data, config.seed, chosen.check_data)
     run = Run.create(new_folder(data, out), config)
     foretell(run, prepared)
     report.build(run.path)
@@ -30,4 +36,19 @@ def foretell(run: Run, prepared: Prepared) -> None:
     samples = prepared.shrinkage_samples(run.config.preconditioning.shrinkage)
     prepared.spectrum.save(run.spectrum_path)
     run.write_dataset("examples", instruments.examples(prepared.train, run.config))
-    run.write_dataset("forecast", analysis.forecast(prepared.spectrum, run.config, samples=samples))
+    fourier = None
+    if law_named(run.config.law.spec).named.of_images:
+        fourier = fourier_spectrum(prepared.train.blocks, prepared.train.event_shape)
+        fourier.save(run.fourier_path)
+    known = analysis.forecast(prepared.spectrum, run.config, samples=samples, fourier=fourier)
+    run.write_dataset("forecast", known)
+
+
+def refuse_other_law(config: RunConfig) -> None:
+    """Raise ``ValueError`` unless the forecast of ``config`` is that of the network it trains."""
+    chosen: ChosenLaw = law_named(config.law.spec)
+    if not chosen.is_configured:
+        raise ValueError(
+            f"law: got {chosen.spec!r}; a network that is trained or measured is compared with the law of "
+            f"its own loss, {CONFIGURED!r}; leave the law out, or use scorelens forecast"
+        )

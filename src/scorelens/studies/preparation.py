@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,12 +33,17 @@ class Prepared:
         return None if samples is None else samples.blocks()
 
 
-def prepare(config: DataConfig, seed: int) -> Prepared:
+def prepare(
+    config: DataConfig, seed: int, check: Callable[[tuple[int, ...]], None] | None = None
+) -> Prepared:
     """Load, split by ``seed`` and fit the spectrum; bad data is refused here, before any work.
 
+    ``check`` is given the shape of a sample, and refuses what cannot be used, before the spectrum is fitted.
     What is odd but can be handled (constant features, say) is a ``UserWarning``.
     """
     whole = sources.load(config.spec, n_samples=config.n_samples, seed=seed)
+    if check is not None:
+        check(whole.event_shape)
     for note in whole.warnings:
         warnings.warn(note, UserWarning, stacklevel=2)
     train, held_out = whole.split(config.held_out, seed)

@@ -7,7 +7,7 @@ from typing import Any
 
 from scorelens import instruments, training
 from scorelens.results import Run
-from scorelens.studies.closed_form import foretell
+from scorelens.studies.closed_form import foretell, refuse_other_law
 from scorelens.studies.configure import changed, configure
 from scorelens.studies.folders import folder_to_resume, new_folder
 from scorelens.studies.preparation import prepare
@@ -31,6 +31,7 @@ def train(
     """
     run = _resumed(data, out, options) if resume else None
     config = run.config if run else configure(data, **options)
+    refuse_other_law(config)
     prepared = prepare(config.data, config.seed)
     denoiser = training.build_denoiser(config, prepared.spectrum, prepared.held_out, prepared.train)
     run = run or Run.create(new_folder(data, out), config)

@@ -21,7 +21,9 @@ LOSSES = {"pixel": "denoising loss with EDM's weight", "target": "denoising loss
 
 def asked(evidence: Evidence) -> Section:
     """The section that says with which data, model, training and machine the numbers were made."""
-    rows = [*_data(evidence), *_model(evidence.config), *_training(evidence), *_machine(evidence.environment)]
+    config = evidence.config
+    asked_for = _law(evidence) if evidence.is_forecast else [*_model(config), *_training(config)]
+    rows = [*_data(evidence), *asked_for, *_machine(evidence.environment)]
     return Section(
         name="asked",
         short_title="Asked",
@@ -45,32 +47,74 @@ def _data(evidence: Evidence) -> list[tuple[str, str]]:
     return rows
 
 
+def _law(evidence: Evidence) -> list[tuple[str, str]]:
+    """What a forecast alone was asked: its law, and for that of a configured network what counts of it."""
+    config = evidence.config
+    rows = [("learning law", config.law.spec), *law_rows(evidence)]
+    if evidence.forecast is None or "assumed_variance" in evidence.forecast:
+        rows += [_preconditioning(config), _loss(config), _noise(config)]
+    return [*rows, _sampler(config), ("seed", str(config.seed))]
+
+
+def law_rows(evidence: Evidence) -> list[tuple[str, str]]:
+    """What the law of the forecast is and assumes, as the forecast itself says it."""
+    facts = {} if evidence.forecast is None else evidence.forecast.attrs
+    names = {
+        "law_means": "it describes",
+        "notes": "it assumes",
+        "law_clock": "dose",
+        "law_equation": "equations",
+        "law_reference": "source",
+    }
+    return [(label, str(facts[name])) for name, label in names.items() if name in facts]
+
+
 def _model(config: RunConfig) -> list[tuple[str, str]]:
-    network, preconditioning = config.network, config.preconditioning
-    assumed = preconditioning.sigma_data
-    scale = "from the data" if assumed is None else f"{assumed:g}"
+    network = config.network
     return [
         ("network", f"{network.name}, width {network.width}, depth {network.depth}"),
-        ("preconditioning", f"{PRECONDITIONERS[preconditioning.name]}; σ_data {scale}"),
+        _preconditioning(config),
     ]
 
 
-def _training(evidence: Evidence) -> list[tuple[str, str]]:
-    config = evidence.config
-    training, noise, sampler = config.training, config.noise, config.sampler
-    law = f"{noise.name}, P_mean {noise.p_mean:g}, P_std {noise.p_std:g}"
-    span = f"σ from {sampler.sigma_max:g} down to {sampler.sigma_min:g}"
+def _training(config: RunConfig) -> list[tuple[str, str]]:
+    training = config.training
     return [
         (
             "training",
             f"{text(training.steps)} steps of {training.batch_size} samples, Adam, learning rate "
             f"{training.learning_rate:g}",
         ),
-        ("loss", LOSSES[training.loss]),
-        ("noise in training", law if noise.name == "lognormal" else f"{noise.name}, {span}"),
-        ("sampler", f"Heun, {sampler.n_sigmas} levels, {span}"),
+        _loss(config),
+        _noise(config),
+        _sampler(config),
         ("seed", str(config.seed)),
     ]
+
+
+def _preconditioning(config: RunConfig) -> tuple[str, str]:
+    assumed = config.preconditioning.sigma_data
+    scale = "from the data" if assumed is None else f"{assumed:g}"
+    return "preconditioning", f"{PRECONDITIONERS[config.preconditioning.name]}; σ_data {scale}"
+
+
+def _loss(config: RunConfig) -> tuple[str, str]:
+    return "loss", LOSSES[config.training.loss]
+
+
+def _noise(config: RunConfig) -> tuple[str, str]:
+    noise = config.noise
+    if noise.name == "lognormal":
+        return "noise in training", f"{noise.name}, P_mean {noise.p_mean:g}, P_std {noise.p_std:g}"
+    return "noise in training", f"{noise.name}, {_span(config)}"
+
+
+def _sampler(config: RunConfig) -> tuple[str, str]:
+    return "sampler", f"Heun, {config.sampler.n_sigmas} levels, {_span(config)}"
+
+
+def _span(config: RunConfig) -> str:
+    return f"σ from {config.sampler.sigma_max:g} down to {config.sampler.sigma_min:g}"
 
 
 def _machine(environment: Any) -> list[tuple[str, str]]:

@@ -18,29 +18,44 @@ from scorelens.report.table import Table, left_out
 TABLE_ROWS, N_EIGENVECTORS, N_EXAMPLES = 40, 24, 36
 
 
+LEAD = (
+    "A mode is a direction in which the data vary independently of the other modes; its variance "
+    "says how much. Mode 1 varies most. The theory says in which order a model learns the modes."
+)
+FREQUENCIES = (
+    "Here a mode is one spatial frequency: a wave across the image, one coefficient of its Fourier "
+    "transform. Its variance is the power of the data there, averaged over all shifts of the images: that is "
+    "all that a convolution can see of their covariance. Mode 1 has most. Most frequencies come in pairs of "
+    "equal power, a wave and the same wave shifted."
+)
+
+
 def data(evidence: Evidence) -> Section:
     """The section on the data set and its second-order structure."""
     spectrum = evidence.spectrum
-    panels = [] if spectrum is None else [_spectrum_panel(spectrum)]
+    panels = [] if spectrum is None else [_modes_panel(evidence, spectrum)]
     absent = [] if spectrum else ["This run holds no spectrum of its data, so modes cannot be shown."]
     pictures = _pictures(evidence)
     return Section(
         name="data",
         short_title="Data",
         title="The data and its spectrum",
-        lead=(
-            "A mode is a direction in which the data vary independently of the other modes; its variance "
-            "says how much. Mode 1 varies most. The theory says in which order a model learns the modes."
-        ),
+        lead=FREQUENCIES if evidence.of_frequencies else LEAD,
         panels=(*panels, *(replace(picture, half=len(pictures) == 2) for picture in pictures)),
         absent=tuple(absent),
     )
 
 
+def _modes_panel(evidence: Evidence, spectrum: Spectrum) -> Panel:
+    if evidence.of_frequencies and evidence.forecast is not None:
+        return _power_panel(evidence.forecast, spectrum.total_variance)
+    return _spectrum_panel(spectrum)
+
+
 def _pictures(evidence: Evidence) -> list[Panel]:
     spectrum, examples = evidence.spectrum, evidence.examples
     shown = []
-    if spectrum is not None and len(spectrum.event_shape) == 3:
+    if spectrum is not None and len(spectrum.event_shape) == 3 and not evidence.of_frequencies:
         shown.append(_eigenvector_panel(spectrum))
     if examples is not None and "channel" in examples.dims:
         shown.append(example_panel(examples))
@@ -48,7 +63,7 @@ def _pictures(evidence: Evidence) -> list[Panel]:
 
 
 def _spectrum_panel(spectrum: Spectrum) -> Panel:
-    dataset = cumulative(spectrum)
+    dataset = cumulative(spectrum.eigenvalues, spectrum.total_variance)
     rows = log_spaced(spectrum.n_modes, TABLE_ROWS)
     table = Table.of_columns(
         "Variance of the data along its modes",
@@ -64,6 +79,27 @@ def _spectrum_panel(spectrum: Spectrum) -> Panel:
         "variance the modes up to there hold together."
     )
     return Panel("spectrum", "Variance of each mode", caption, plots.spectrum(dataset), table)
+
+
+def _power_panel(forecast: xr.Dataset, total_variance: float) -> Panel:
+    """Power of the spatial frequencies, by descending power."""
+    power = forecast["eigenvalue"].values
+    dataset, rows = cumulative(power, total_variance), log_spaced(len(power), TABLE_ROWS)
+    columns = {
+        "mode": rows + 1,
+        "frequency, cycles per pixel": forecast["spatial_frequency"].values[rows],
+        "power": power[rows],
+        "share of total held by this and larger modes, %": 100 * dataset["cumulative_share"].values[rows],
+    }
+    if forecast["image_channel"].values.any():
+        columns["channel"] = forecast["image_channel"].values[rows]
+    note = left_out("frequencies", rows, len(power), "datasets.zarr/forecast (mode 1 is index 0)")
+    table = Table.of_columns("Power of the data at its spatial frequencies", columns, note)
+    caption = (
+        "Above: the power of each spatial frequency, largest first. Below: how much of all variance the "
+        "frequencies up to there hold together."
+    )
+    return Panel("spectrum", "Power of each spatial frequency", caption, plots.spectrum(dataset), table)
 
 
 def _eigenvector_panel(spectrum: Spectrum) -> Panel:

@@ -17,13 +17,16 @@ from scorelens.report.table import Table
 
 TABLE_MODES = 8
 NOT_MEASURED = "The transfer function was not measured in this run."
+TOO_MANY = (
+    "Too many modes for a table of transfer functions; with --modes, the forecast of the leading ones has it."
+)
 FORECAST_ONLY = "The transfer function was not measured in this run; this is its forecast."
 
 
 def transfer(evidence: Evidence) -> Section:
     """The section on the measured transfer function."""
     dataset = evidence.transfer if evidence.transfer is not None else _forecast(evidence.forecast)
-    absent = () if evidence.transfer is not None else (NOT_MEASURED if dataset is None else FORECAST_ONLY,)
+    absent = () if evidence.transfer is not None else _not_measured(evidence, dataset)
     return Section(
         name="transfer",
         short_title="Transfer",
@@ -38,6 +41,12 @@ def transfer(evidence: Evidence) -> Section:
     )
 
 
+def _not_measured(evidence: Evidence, forecast: xr.Dataset | None) -> tuple[str, ...]:
+    if not evidence.is_forecast:
+        return (NOT_MEASURED if forecast is None else FORECAST_ONLY,)
+    return (TOO_MANY,) if forecast is None else ()
+
+
 def _forecast(dataset: xr.Dataset | None) -> xr.Dataset | None:
     """The forecast transfer function beside the optimum; ``None`` if it was not forecast."""
     if dataset is None or "transfer" not in dataset:
@@ -46,10 +55,14 @@ def _forecast(dataset: xr.Dataset | None) -> xr.Dataset | None:
     return dataset[["transfer"]].assign(optimal_transfer=optimal)
 
 
+def has_noise_levels(evidence: Evidence) -> bool:
+    """Whether the law of the forecast knows how training is spread over noise levels."""
+    return evidence.forecast is not None and "responsibility" in evidence.forecast
+
+
 def noise_levels(evidence: Evidence) -> Section:
     """The section on which noise levels teach which mode (theory)."""
-    dataset = evidence.forecast
-    known = dataset is not None and "responsibility" in dataset
+    dataset, known = evidence.forecast, has_noise_levels(evidence)
     return Section(
         name="levels",
         short_title="Noise levels",

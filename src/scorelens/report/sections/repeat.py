@@ -35,7 +35,7 @@ def repeat(evidence: Evidence) -> Section:
         short_title="Repeat",
         title="How to repeat this",
         lead="",
-        code=command(evidence.config),
+        code=command(evidence.config, forecast=evidence.is_forecast),
         notes=_notes(evidence),
         tables=tuple(tables),
     )

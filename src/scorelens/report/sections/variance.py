@@ -13,10 +13,19 @@ from scorelens.report.sections import variance_tables as tables
 NOT_THERE = {
     "measured": (
         "Nothing was measured in this run: what follows is the forecast alone, over the training dose of the "
-        "theory instead of training steps. The command “scorelens study” trains a model and measures it."
+        "theory instead of training steps."
     ),
     "forecast": "No forecast over training steps is at hand, so the measurements stand alone.",
 }
+MEASURED = (
+    "Samples drawn during training are measured along the data's modes. A mode is learned when the "
+    "samples vary along it as much as the data do."
+)
+FORECAST = (
+    "What the model would generate along each mode of the data, after so much training as the dose says, by "
+    "the closed form of the law and with the sampler of this run. A mode is learned when the samples would "
+    "vary along it as much as the data do. The command “scorelens study” trains a network and measures it."
+)
 
 
 def variance(evidence: Evidence) -> Section:
@@ -26,12 +35,9 @@ def variance(evidence: Evidence) -> Section:
         name="variance",
         short_title="Variance",
         title="How the variance of each mode comes in",
-        lead=(
-            "Samples drawn during training are measured along the data's modes. A mode is learned when the "
-            "samples vary along it as much as the data do."
-        ),
+        lead=FORECAST if evidence.is_forecast else MEASURED,
         panels=() if curves is None else _panels(curves),
-        absent=_absent(curves),
+        absent=() if evidence.is_forecast and curves is not None else _absent(curves),
         notes=_notes(curves),
     )
 
