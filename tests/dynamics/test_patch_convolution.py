@@ -233,6 +233,20 @@ def test_trajectory_takes_shared_times_and_a_time_per_frequency(law):
     assert np.all(trajectory.growth(0.0) == 0.0)
 
 
+@pytest.mark.parametrize("law", [line(SKEWED), plane()])
+def test_trajectory_of_chosen_frequencies_is_part_of_the_whole(law):
+    chosen = np.array([4, 0, 3])
+    whole, part = law.trajectory(LOW, HIGH), law.trajectory(LOW, HIGH, chosen)
+    time = np.array([0.0, 0.02, 3.0])
+    shared = whole.growth(time.reshape(-1, *(1,) * len(law.grid))).reshape(3, -1)[:, chosen]
+    np.testing.assert_array_equal(part.growth(time[:, None]), shared)
+    np.testing.assert_allclose(part.growth(time), np.diag(shared), rtol=1e-12)
+    slope = whole.growth_and_slope(3.0)[1].ravel()[chosen]
+    np.testing.assert_allclose(part.growth_and_slope(time)[1][2], slope[2], rtol=1e-11)
+    for found, expected in zip(part.log_deviation(time), whole.log_deviation(time), strict=True):
+        np.testing.assert_array_equal(found, expected.reshape(3, -1)[:, chosen])
+
+
 def test_first_crossing_finds_the_time_of_every_frequency():
     law = line(EVEN, start=False)
     way = law.log_limit_variance(LOW, HIGH) - law.log_start_variance(LOW, HIGH)
@@ -304,6 +318,7 @@ X6 = autocovariance(covariance(6))
         (lambda: autocovariance(np.eye(4), (2, 3)), r"grid \(2, 3\) has 6 pixels, and covariance 4"),
         (lambda: line().generated_variance(-1.0, LOW, HIGH), "flow_time"),
         (lambda: line().generated_variance(1.0, 2.0, 1.0), "sigma_max must exceed"),
+        (lambda: line().trajectory(LOW, HIGH, np.array([[0]])), r"frequencies must have shape \(n,\)"),
         (lambda: line().parameters(0.0, 1.0), "sigma must be finite and > 0"),
         (lambda: line().parameters(1.0, -1.0), "flow_time must be finite and >= 0"),
     ],

@@ -131,9 +131,15 @@ class PatchConvolution(WeightLaw):
         """
         return self._modes.transfer(np.asarray(parameters, dtype=float))
 
-    def trajectory(self, sigma_min: float, sigma_max: float) -> PatchTrajectory:
-        """Generated variance of every frequency as a function of flow time, for many evaluations."""
-        return PatchTrajectory(self._modes, self._start, float(self.dim), sigma_min, sigma_max)
+    def trajectory(
+        self, sigma_min: float, sigma_max: float, frequencies: np.ndarray | None = None
+    ) -> PatchTrajectory:
+        """Generated variance of every frequency as a function of flow time, for many evaluations.
+
+        With ``frequencies (n,)``, indices into the flattened grid, that of these only, shape ``(n,)``.
+        """
+        pace = float(self.dim)
+        return PatchTrajectory(self._modes, self._start, pace, sigma_min, sigma_max, frequencies)
 
     def log_start_variance(self, sigma_min: float, sigma_max: float) -> np.ndarray:
         """Logarithm of the spectrum generated before training, shape ``grid``."""

@@ -27,9 +27,10 @@ class PatchTrajectory(VarianceTrajectory):
     initial gain, times ``optimum[j]`` or ``start[j]``, the filter's limit (less Wiener's gain) and start
     along the mode, and the cosines add the modes up.
 
-    Modes of the trajectory are the frequencies, shape ``grid``; ``flow_time`` broadcasts with them:
-    ``(time, 1, 1)`` gives ``(time, N1, N2)``. Times shared by all frequencies cost one Fourier transform
-    each, and memory is that of the result; a time per frequency costs ``K`` exponential integrals each.
+    Modes of the trajectory are all frequencies, shape ``grid``, or the chosen ``frequencies (n,)``, indices
+    into the flattened grid; ``flow_time`` broadcasts with them: ``(time, 1, 1)`` gives ``(time, N1, N2)``.
+    Times shared by all frequencies cost one Fourier transform each, and memory is that of the result; a time
+    per frequency costs ``K`` exponential integrals each.
     """
 
     modes: PatchModes
@@ -37,19 +38,22 @@ class PatchTrajectory(VarianceTrajectory):
     speedup: float
     sigma_min: float
     sigma_max: float
+    frequencies: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         gain_law.check_sigma_range(self.sigma_min, self.sigma_max)
+        if self.frequencies is not None and np.ndim(self.frequencies) != 1:
+            raise ValueError(f"frequencies must have shape (n,), got {np.shape(self.frequencies)}")
 
     def growth(self, flow_time: np.ndarray | float) -> np.ndarray:
-        return self._over_grid(flow_time, 1)[0]
+        return self._over_modes(flow_time, 1)[0]
 
     def growth_and_slope(self, flow_time: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
-        growth, slope = self._over_grid(flow_time, 2)
+        growth, slope = self._over_modes(flow_time, 2)
         return growth, slope
 
     def log_deviation(self, flow_time: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
-        """Sign and logarithm of ``log(generated / limit variance)`` at times ``(...)``: ``(..., *grid)``.
+        """Sign and logarithm of ``log(generated / limit variance)`` at times ``(...)``: ``(..., *modes)``.
 
         Accurate relative to the largest deviation of all frequencies at the same time, without underflow.
         """
@@ -65,9 +69,10 @@ class PatchTrajectory(VarianceTrajectory):
         scale = np.where(np.isfinite(largest), largest, 0.0)
         for (amount, sign, _), size in zip(parts, sizes, strict=True):
             total = total + amount * sign * np.exp(size - scale)
-        summed = self.modes.cosine_sums(total @ self._vectors.T)
-        shift = scale.reshape(*scale.shape[:-1], *(1,) * len(self.modes.grid))
-        return np.sign(summed), gain_law.log_abs(summed) + shift
+        summed = self._chosen(total @ self._vectors.T)
+        size = gain_law.log_abs(summed) + scale
+        shape = (*scale.shape[:-1], *self._shape)
+        return np.sign(summed).reshape(shape), size.reshape(shape)
 
     @cached_property
     def _variances(self) -> np.ndarray:
@@ -100,11 +105,24 @@ class PatchTrajectory(VarianceTrajectory):
         growth, slope = ((optimum - start) * a + start * b for a, b in zip(zero, one, strict=True))  # (10.4)
         return [growth, self.speedup * slope]
 
-    def _over_grid(self, flow_time: np.ndarray | float, n_parts: int) -> list[np.ndarray]:
+    @cached_property
+    def _shape(self) -> tuple[int, ...]:
+        return self.modes.grid if self.frequencies is None else np.shape(self.frequencies)
+
+    @cached_property
+    def _flat(self) -> np.ndarray:
+        return np.arange(int(np.prod(self._shape))) if self.frequencies is None else self.frequencies
+
+    def _chosen(self, taps: np.ndarray) -> np.ndarray:
+        """Cosine sums of filters ``(..., K)`` at the frequencies of the trajectory, ``(..., n)``."""
+        sums = self.modes.cosine_sums(taps)
+        flat = sums.reshape(*taps.shape[:-1], -1)
+        return flat if self.frequencies is None else flat[..., self.frequencies]
+
+    def _over_modes(self, flow_time: np.ndarray | float, n_parts: int) -> list[np.ndarray]:
         times = gain_law.non_negative("flow_time", flow_time)
-        grid = self.modes.grid
-        whole = np.broadcast_to(times, np.broadcast_shapes(times.shape, grid))
-        rows = whole.reshape(-1, int(np.prod(grid)))
+        whole = np.broadcast_to(times, np.broadcast_shapes(times.shape, self._shape))
+        rows = whole.reshape(-1, len(self._flat))
         shared = np.all(rows == rows[:, :1], axis=1)
         found = [np.empty(rows.shape) for _ in range(n_parts)]
         self._shared(rows, np.flatnonzero(shared), found)
@@ -113,12 +131,11 @@ class PatchTrajectory(VarianceTrajectory):
 
     def _shared(self, rows: np.ndarray, which: np.ndarray, found: list[np.ndarray]) -> None:
         """Rows with one time for all frequencies: Fourier transforms of filters."""
-        n_block = max(1, _BLOCK // rows.shape[1])
+        n_block = max(1, _BLOCK // int(np.prod(self.modes.grid)))
         for first in range(0, len(which), n_block):
             block = which[first : first + n_block]
             for part, along in zip(found, self._along_modes(rows[block, 0], len(found)), strict=True):
-                sums = self.modes.cosine_sums(along @ self._vectors.T)
-                part[block] = sums.reshape(len(block), -1)
+                part[block] = self._chosen(along @ self._vectors.T)
 
     def _each(self, rows: np.ndarray, which: np.ndarray, found: list[np.ndarray]) -> None:
         """Rows with a time per frequency: the sum over patch modes, frequency by frequency."""
@@ -126,6 +143,6 @@ class PatchTrajectory(VarianceTrajectory):
         for row in which:
             for first in range(0, rows.shape[1], n_block):
                 at = np.arange(first, min(first + n_block, rows.shape[1]))
-                cosines = self.modes.cosines(at)[:, self.modes.seen]
+                cosines = self.modes.cosines(self._flat[at])[:, self.modes.seen]
                 for part, along in zip(found, self._along_modes(rows[row, at], len(found)), strict=True):
                     part[row, at] = np.sum(cosines * along, axis=1)
