@@ -34,6 +34,7 @@ from scorelens.dynamics.laws.preconditioned import PreconditionedOneLayer
 from scorelens.dynamics.laws.relaxation import RelaxationLaw
 from scorelens.dynamics.laws.residual import ResidualOneLayer
 from scorelens.dynamics.laws.two_layer import SymmetricTwoLayer
+from scorelens.dynamics.laws.unequal_layers import layer_values
 from scorelens.dynamics.learning_curve import (
     LearningCurve,
     average_learning_curve,
@@ -73,6 +74,7 @@ from scorelens.dynamics.weights.phase_portrait import PhasePortrait, phase_portr
 from scorelens.dynamics.weights.secular import Eigensystem, moment_eigensystem
 from scorelens.dynamics.weights.single_mode import ModePoint, SingleMode
 from scorelens.dynamics.weights.spectral_matrix import SpectralMatrixLaw
+from scorelens.dynamics.weights.two_layer_overlaps import TwoLayerOverlaps, overlap_growth_rate
 from scorelens.dynamics.weights.weight_law import WeightLaw
 
 __all__ = [
@@ -128,6 +130,7 @@ __all__ = [
     "SymmetricTwoLayer",
     "TargetWeight",
     "ToeplitzConvolution",
+    "TwoLayerOverlaps",
     "UnitWeight",
     "VarianceTrajectory",
     "WeightLaw",
@@ -153,6 +156,7 @@ __all__ = [
     "gray_zone",
     "kl_from_log_ratio",
     "kl_per_mode",
+    "layer_values",
     "learning_curve",
     "least_error_density",
     "local_exponent",
@@ -161,6 +165,7 @@ __all__ = [
     "log_variance_table",
     "moment_eigensystem",
     "output_sensitivity",
+    "overlap_growth_rate",
     "phase_portrait",
     "power_autocovariance",
     "published_emergence_step",
@@ -194,5 +199,6 @@ WEIGHT_LAWS: tuple[type[WeightLaw], ...] = (
     PatchConvolution,
     ToeplitzConvolution,
     SpectralMatrixLaw,
+    TwoLayerOverlaps,
 )
 """Every law of whole weight matrices; registering a member here buys the whole contract battery."""

@@ -31,7 +31,7 @@ def layer_values(
     time, or a noise variance that is not positive.
 
     >>> layer_values([0.6, 0.3, 0.9], 1.0, 0.25, flow_time=0.48).round(9)
-    array([0.722566742, 0.502098294, 0.985952685])
+    array([0.72256674, 0.50209829, 0.98595268])
     """
     layers = _checked_layers(initial_layers)
     for name, value in (("eigenvalue", eigenvalue), ("flow_time", flow_time)):
