@@ -51,12 +51,13 @@ def exponent_table(
     >>> table["exponent"].sel(initial_gain=0.0, branch="rising").values.round(3).ravel()
     array([-0.985])
     >>> table["reverse_exponent"].sel(initial_gain=1.0, branch="falling").values.round(3).ravel()
-    array([-2.013])
+    array([-2.016])
     """
     modes = _descending(variances)
     found = [_one_law(name, initial_gains, criteria, modes) for name in laws]
     table = xr.concat(found, dim="law", combine_attrs="override", coords="minimal", compat="override")
-    return table.assign_coords(law=list(laws), initial_gain=list(initial_gains), **mode_coordinates(modes))
+    coordinates = {"law": list(laws), "initial_gain": list(initial_gains)}
+    return table.assign_coords(coordinates | mode_coordinates(modes))
 
 
 def gain_exponent_table(
@@ -68,8 +69,9 @@ def gain_exponent_table(
 ) -> xr.Dataset:
     """Power laws of the emergence of the gain at one noise level, from its closed-form emergence times.
 
-    ``exponent`` and ``reverse_exponent`` over ``(law, initial_gain, criterion, sigma)``, of all modes, rising
-    and falling together; NaN where the time does not vary. ``emergence_time`` over those and ``mode``.
+    ``exponent`` and ``reverse_exponent`` over ``(law, initial_gain, criterion, sigma)``, of all modes that do
+    not start at their optimum, rising and falling together; NaN where the time does not vary.
+    ``emergence_time`` over those and ``mode``.
     Only two tied layers with the harmonic mean have the published ``log(2) / (4 variance)`` of flow time, at
     every initial gain and noise level (learning dynamics, section 12.1).
 
@@ -91,7 +93,7 @@ def gain_exponent_table(
             for name in laws
         ]
     )
-    forward, reverse = _regressions(np.log(modes), np.log(times))
+    forward, reverse = _regressions(modes, times)
     dims = ("law", "initial_gain", "criterion", "sigma")
     of = "of the emergence of the gain against variance"
     variables = {
@@ -141,12 +143,17 @@ def _fits(
     return labelled_fits(fits, criteria, ("law",)).isel(source=0, drop=True)
 
 
-def _regressions(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Slope of y on x and of x on y along the last axis; NaN for a y that does not vary."""
-    dx, dy = x - x.mean(), y - y.mean(axis=-1, keepdims=True)
-    varies = np.ptp(y, axis=-1) > 1e-9
-    reverse = (dx * dy).sum(axis=-1) / np.where(varies, (dy**2).sum(axis=-1), 1.0)
-    return (dx * dy).sum(axis=-1) / (dx**2).sum(), np.where(varies, reverse, np.nan)
+def _regressions(modes: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Slope of log time on log variance and the reverse along the last axis, over the modes that have to
+    move; NaN for a time that does not vary."""
+    moves = np.isfinite(times) & (times > 0.0)
+    n_modes = moves.sum(axis=-1, keepdims=True)
+    x = np.broadcast_to(np.log(modes), times.shape)
+    y = np.log(np.where(moves, times, 1.0))
+    dx, dy = (np.where(moves, z - (z * moves).sum(axis=-1, keepdims=True) / n_modes, 0.0) for z in (x, y))
+    xx, yy, xy = (dx**2).sum(axis=-1), (dy**2).sum(axis=-1), (dx * dy).sum(axis=-1)
+    varies = yy > 1e-18
+    return xy / xx, np.where(varies, xy / np.where(varies, yy, 1.0), np.nan)
 
 
 def _descending(variances: np.ndarray) -> np.ndarray:
