@@ -139,10 +139,9 @@ class FlowMatchingLaw(GainLaw):
         shape = np.broadcast_shapes(modes.shape, times.shape, np.shape(self.start))
         total, turn = np.zeros(shape), np.broadcast_to(self.turning_time(modes), shape)
         for low, high in _graded_panels(turn):
-            for node, weight in zip(_NODES, _WEIGHTS, strict=True):
-                at = 0.5 * (low + high) + 0.5 * (high - low) * node
-                grown = np.exp(0.5 * self.log_flow_variance(modes, times, at, 1.0))
-                total += 0.5 * (high - low) * weight * grown
+            at = 0.5 * (low + high) + 0.5 * (high - low) * _NODES.reshape(-1, *(1,) * len(shape))
+            grown = np.exp(0.5 * self.log_flow_variance(modes, times, at, 1.0))
+            total += 0.5 * (high - low) * np.tensordot(_WEIGHTS, grown, axes=1)
         return np.asarray(initial_bias) * np.exp(-times) * total
 
     def _log_start_change(self, segment: PathSegment) -> np.ndarray:
