@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from functools import singledispatch
 from itertools import pairwise
 
 import numpy as np
@@ -16,7 +15,6 @@ from scorelens.dynamics import (
     AsymmetricTwoLayer,
     DeepLinear,
     DeepResidual,
-    FlowMatchingLaw,
     FlowOneLayer,
     FlowTwoLayer,
     FullConvolution,
@@ -270,15 +268,12 @@ def test_gain_function_is_what_a_linear_denoiser_takes(law):
 
 
 @every_law
-def test_units_of_the_data_do_not_matter(law):
+def test_units_of_the_data_matter_only_to_a_law_with_a_unit_of_its_own(law):
     scale = 7.0
-    other, time_factor = in_units(law, scale)
     times = TIMES[:, None]
     here = law.log_generated_variance(MODES, times, SIGMA_MIN, SIGMA_MAX)
     root = np.sqrt(scale)
-    there = other.log_generated_variance(
-        scale * MODES, time_factor * times, root * SIGMA_MIN, root * SIGMA_MAX
-    )
+    there = law.log_generated_variance(scale * MODES, times / scale, root * SIGMA_MIN, root * SIGMA_MAX)
     same = np.isclose(there, here + np.log(scale), rtol=1e-11, atol=1e-11)
     assert same.all() if law.scale_free else not same.any(), there - here - np.log(scale)
 
@@ -318,63 +313,6 @@ def test_no_warning_and_no_nan_in_the_whole_box(law):
     assert all(np.isfinite(result).all() for result in results)
     assert not np.isnan(size).any()
     assert np.array_equal(sign == 0.0, size == -np.inf)
-
-
-@singledispatch
-def in_units(law, scale):
-    """The same law for data whose variance is ``scale`` times larger, and the factor of its flow time."""
-    raise TypeError(f"say here how {type(law).__name__} depends on units")
-
-
-@in_units.register
-def _(law: OneLayer, scale):
-    return law, 1.0 / scale
-
-
-@in_units.register
-def _(law: ResidualOneLayer, scale):
-    return law, 1.0 / scale
-
-
-@in_units.register
-def _(law: SymmetricTwoLayer, scale):
-    return law, 1.0 / scale
-
-
-@in_units.register
-def _(law: AsymmetricTwoLayer, scale):
-    return law, 1.0 / scale
-
-
-@in_units.register
-def _(law: DeepLinear | InfiniteDepth | DeepResidual, scale):
-    return law, 1.0 / scale
-
-
-@in_units.register
-def _(law: FlowMatchingLaw, scale):
-    return law, 1.0 / scale
-
-
-@in_units.register
-def _(law: PreconditionedOneLayer, scale):
-    shift, noise = 0.5 * np.log(scale), law.noise
-    if isinstance(noise, LogNormal):
-        noise = LogNormal(noise.p_mean + shift, noise.p_std)
-    else:
-        noise = LogUniform(noise.low * np.sqrt(scale), noise.high * np.sqrt(scale))
-    loss = (
-        PixelWeight(law.loss.sigma_data * np.sqrt(scale)) if isinstance(law.loss, PixelWeight) else law.loss
-    )
-    scaling = type(law.scaling)(scale * law.scaling.assumed_variance)
-    time_factor = 1.0 / scale if isinstance(loss, UnitWeight) else 1.0
-    return PreconditionedOneLayer(scaling, noise, loss, law.initial_weight), time_factor
-
-
-@in_units.register
-def _(law: FullConvolution, scale):
-    inner, time_factor = in_units(law.law, scale)
-    return FullConvolution(law.n_pixels, inner), time_factor
 
 
 def _log_variance_by_quad(gain):

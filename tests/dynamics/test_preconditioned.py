@@ -13,6 +13,8 @@ from scorelens.dynamics.exponential_integral import ein
 from scorelens.dynamics.laws.mode_scaling import MatchedScaling, SpectralSkipScaling
 from scorelens.dynamics.quadrature import panel_rule
 
+SHIFTED = -1.2 + 0.5 * np.log(7.0)
+
 EDM = PreconditionedOneLayer.edm
 LOW, HIGH = 0.002, 80.0
 
@@ -178,3 +180,34 @@ def test_bad_parameters_are_refused():
         PixelWeight(-1.0)
     with pytest.raises(ValueError, match="initial_weight"):
         EDM(initial_weight=np.nan)
+
+
+@pytest.mark.parametrize(
+    ("law", "scaled", "time_factor"),
+    [
+        (
+            PreconditionedOneLayer.edm(),
+            PreconditionedOneLayer.edm(0.5 * 7**0.5, LogNormal(SHIFTED, 1.2)),
+            1.0,
+        ),
+        (
+            PreconditionedOneLayer.spectral(0.04, loss=PixelWeight(0.5), initial_weight=0.2),
+            PreconditionedOneLayer.spectral(
+                0.28, LogNormal(SHIFTED, 1.2), loss=PixelWeight(0.5 * 7**0.5), initial_weight=0.2
+            ),
+            1.0,
+        ),
+        (
+            PreconditionedOneLayer.edm(noise=LogUniform(0.002, 80.0), loss=UnitWeight()),
+            PreconditionedOneLayer.edm(
+                0.5 * 7**0.5, LogUniform(0.002 * 7**0.5, 80.0 * 7**0.5), loss=UnitWeight()
+            ),
+            1.0 / 7.0,
+        ),
+    ],
+)
+def test_units_of_the_data_do_not_matter_if_every_setting_follows(law, scaled, time_factor):
+    modes, times, root = np.array([30.0, 1.0, 0.01, 0.0]), np.array([[0.2], [3.0], [80.0]]), 7**0.5
+    here = law.log_generated_variance(modes, times, 0.002, 80.0)
+    there = scaled.log_generated_variance(7.0 * modes, time_factor * times, root * 0.002, root * 80.0)
+    np.testing.assert_allclose(there, here + np.log(7.0), rtol=1e-11, atol=1e-11)

@@ -55,7 +55,11 @@ class GainLaw(ABC):
     equation: ClassVar[str]
     reference: ClassVar[str]
     scale_free: ClassVar[bool] = True
-    """Whether the units of the data do not matter: false where the law fixes the variance of the noise."""
+    """Whether the law has no unit of its own: ``gain(k, s, T) = gain(1, s / k, k T)``.
+
+    False where a number has units: the variance that a preconditioner assumes, or that of flow matching's
+    noise.
+    """
 
     @property
     @abstractmethod

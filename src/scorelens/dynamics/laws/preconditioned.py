@@ -43,6 +43,7 @@ class PreconditionedOneLayer(RelaxationLaw):
     initial_weight: np.ndarray | float = 0.0
     name: ClassVar[str] = "preconditioned-one-layer"
     equation: ClassVar[str] = "[E3], [E5]"
+    scale_free: ClassVar[bool] = False
     reference: ClassVar[str] = "karras2022, Table 1 (scalings); preconditioned law, section 1"
 
     def __post_init__(self) -> None:
