@@ -21,6 +21,10 @@ def covariance(d: int = D, seed: int = 0) -> np.ndarray:
 LAW = ToeplitzConvolution(covariance(), OFFSETS, TAPS)
 
 
+def _trace(matrix):
+    return mp.fsum(matrix[i, i] for i in range(matrix.rows))
+
+
 def test_weight_is_a_toeplitz_matrix_with_zero_padding():
     row, column = np.zeros(D), np.zeros(D)
     row[[0, 1]], column[[0, 2]] = TAPS[[1, 2]], TAPS[[1, 0]]
@@ -88,9 +92,8 @@ def test_filter_at_a_random_point_of_the_box(seed):
     with mp.workdps(50):
         exact = mp.matrix(data.tolist()) + mp.mpf(sigma) ** 2 * mp.eye(4)
         shift = [mp.matrix(np.eye(4, k=k).tolist()) for k in offsets]
-        trace = lambda a: mp.fsum(a[i, i] for i in range(a.rows))  # noqa: E731
-        total = mp.matrix([[trace(m * exact * k.T) for m in shift] for k in shift])
-        target = mp.matrix([trace(k * mp.matrix(data.tolist())) for k in shift])
+        total = mp.matrix([[_trace(m * exact * k.T) for m in shift] for k in shift])
+        target = mp.matrix([_trace(k * mp.matrix(data.tolist())) for k in shift])
         rates, frame = mp.eigsy(total)
         start_along, target_along = frame.T * mp.matrix(start.tolist()), frame.T * target
         along = [
@@ -101,6 +104,21 @@ def test_filter_at_a_random_point_of_the_box(seed):
         expected = np.array([float(v) for v in frame * mp.matrix(along)])
     scale = np.abs(expected).max()
     np.testing.assert_allclose(law.parameters(sigma, time), expected, rtol=0, atol=1e-11 * scale)
+
+
+def test_taps_that_the_data_do_not_move_are_not_moved_by_rounding():
+    """Rank-one data leave three of seven directions to the noise, 2.5e11 times smaller."""
+    pixels, offsets, sigma = np.array([1.0, 2.0, -1.0, 3.0]), range(-3, 4), 0.002
+    law = ToeplitzConvolution(1e6 * np.outer(pixels, pixels), offsets)
+    with mp.workdps(50):
+        data = 10**6 * mp.matrix(pixels.tolist()) * mp.matrix(pixels.tolist()).T
+        exact, shift = (
+            data + mp.mpf(sigma) ** 2 * mp.eye(4),
+            [mp.matrix(np.eye(4, k=k).tolist()) for k in offsets],
+        )
+        total = mp.matrix([[_trace(m * exact * k.T) for m in shift] for k in shift])
+        expected = [float(v) for v in mp.lu_solve(total, mp.matrix([_trace(k * data) for k in shift]))]
+    np.testing.assert_allclose(law.limit(sigma), expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(
