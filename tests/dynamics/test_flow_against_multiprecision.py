@@ -15,7 +15,7 @@ import pytest
 from scorelens.dynamics import FlowOneLayer, FlowTwoLayer
 
 LOW, HIGH = 0.002, 80.0
-SEEDS = range(8)
+SEEDS = range(5)
 
 
 def _legendre(order):
@@ -55,7 +55,9 @@ class _Reference:
         scale = 1 / (4 * self.time * (1 + self.lam)) if self.time else mp.mpf(1)
         near = min(abs(self.low), abs(self.high)) * (self.low * self.high > 0)
         distances = [near + j * 2 * scale for j in range(60)]
-        distances += [end + mp.mpf(2) ** -k for k in range(70) for end in {0, near}]
+        finest = min(scale, mp.sqrt(scale / (1 + self.lam)), mp.sqrt(self.lam) / (1 + self.lam)) / 8
+        n_levels = int(min(80, -mp.log(finest, 2)))
+        distances += [end + mp.mpf(2) ** -k for k in range(n_levels) for end in {0, near}]
         inner = {sign * d for d in distances for sign in (-1, 1) if self.low < sign * d < self.high}
         edges = sorted({self.low, self.high, *inner, *([mp.mpf(0)] if self.low < 0 < self.high else [])})
         total = mp.mpf(0)
