@@ -2,7 +2,8 @@
 
 from scorelens.core.storage import StorageError
 from scorelens.results.config import RunConfig
+from scorelens.results.reproduction import Reproduction, is_reproduction
 from scorelens.results.run import Run
 from scorelens.results.zarr_group import CorruptMeasurement
 
-__all__ = ["CorruptMeasurement", "Run", "RunConfig", "StorageError"]
+__all__ = ["CorruptMeasurement", "Reproduction", "Run", "RunConfig", "StorageError", "is_reproduction"]

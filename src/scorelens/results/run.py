@@ -16,10 +16,10 @@ from pydantic import ValidationError
 from scorelens.core import checks, storage
 from scorelens.results import environment, schema, zarr_group
 from scorelens.results.config import RunConfig
+from scorelens.results.dataset_store import DatasetStore, check_name, encoded
 from scorelens.results.zarr_group import CorruptMeasurement
 
 _STEP = re.compile(r"\d{8,}")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 @final
@@ -94,15 +94,14 @@ class Run:
         return run
 
     def _prepare(self) -> None:
-        for folder in (self._measurements, self._datasets):
-            if not (folder / zarr_group.FILE).exists():
-                storage.write_file(folder / zarr_group.FILE, zarr_group.group_file({}))
+        for folder in (self._measurements, self._datasets.folder):
+            DatasetStore(folder).prepare()
         if not self.environment:
             self.record_environment()
 
     def remove_leftovers(self) -> None:
         """Delete what a killed process left half written; call it only while no other process writes."""
-        for folder in (self.path, self._measurements, self._datasets, self.checkpoint_folder):
+        for folder in (self.path, self._measurements, self._datasets.folder, self.checkpoint_folder):
             storage.remove_partial(folder)
 
     @property
@@ -178,10 +177,10 @@ class Run:
             raise ValueError(f"step {step} is measured already in {folder}; discard_after({step - 1}) first")
         files = {zarr_group.FILE: zarr_group.group_file({"step": step, "instruments": sorted(measured)})}
         for name, dataset in measured.items():
-            _check_name("instrument", name)
+            check_name("instrument", name)
             if "step" in dataset.variables or "step" in dataset.dims:
                 raise ValueError(f"measurement {name!r} has the dimension 'step'; the run adds it, drop it")
-            files.update({f"{name}/{file}": content for file, content in _encoded(dataset).items()})
+            files.update({f"{name}/{file}": content for file, content in encoded(dataset).items()})
         storage.write_folder(folder, files)
 
     @property
@@ -236,30 +235,25 @@ class Run:
 
     def write_dataset(self, name: str, dataset: xr.Dataset) -> None:
         """Store a Dataset that does not belong to a step, replacing an older one of that name."""
-        _check_name("dataset", name)
-        storage.write_folder(self._datasets / name, _encoded(dataset))
+        self._datasets.write(name, dataset)
 
     def dataset(self, name: str) -> xr.Dataset:
         """The Dataset ``name``; raises ``ValueError`` if there is none, `CorruptMeasurement` if damaged."""
-        if not (known := self.dataset_names()):
+        if not self.dataset_names():
             raise ValueError(f"{self.path} holds no dataset; make the run again (scorelens study)")
-        checks.choice("dataset", name, known)
-        return zarr_group.decode(self._datasets / name)
+        return self._datasets.read(name)
 
     def dataset_names(self) -> tuple[str, ...]:
         """Names of the stored Datasets, sorted."""
-        if not self._datasets.is_dir():
-            return ()
-        folders = (p for p in self._datasets.iterdir() if p.is_dir() and not storage.is_partial(p))
-        return tuple(sorted(p.name for p in folders))
+        return self._datasets.names()
 
     @property
     def _measurements(self) -> Path:
         return self.path / "measurements.zarr"
 
     @property
-    def _datasets(self) -> Path:
-        return self.path / "datasets.zarr"
+    def _datasets(self) -> DatasetStore:
+        return DatasetStore(self.path / "datasets.zarr")
 
     def _instruments(self, step: int) -> list[str]:
         folder = self._measurements / f"{step:08d}"
@@ -267,12 +261,6 @@ class Run:
         if not isinstance(names, list):
             raise CorruptMeasurement(folder / zarr_group.FILE, "does not list its instruments")
         return names
-
-
-def _encoded(dataset: xr.Dataset) -> dict[str, bytes]:
-    dataset = schema.labelled(dataset)
-    schema.check(dataset)
-    return zarr_group.encode(dataset)
 
 
 def _concatenated(parts: list[xr.Dataset]) -> xr.Dataset:
@@ -286,11 +274,6 @@ def _steps(folder: Path) -> tuple[int, ...]:
     if not folder.is_dir():
         return ()
     return tuple(sorted(int(p.name) for p in folder.iterdir() if _STEP.fullmatch(p.name)))
-
-
-def _check_name(kind: str, name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"{kind} name {name!r} cannot be a folder; use letters, digits, '_', '.', '-'")
 
 
 def _difference(old: RunConfig, new: RunConfig) -> str:
