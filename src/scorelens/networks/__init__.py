@@ -1,5 +1,6 @@
-"""Networks and the preconditioners that make denoisers of them."""
+"""Networks, the preconditioners that make denoisers of them, and trainable twins of the laws of learning."""
 
+from scorelens.networks import twins
 from scorelens.networks.assumed_covariance import AssumedCovariance
 from scorelens.networks.mlp_unet import MLPUNet
 from scorelens.networks.preconditioned import PreconditionedDenoiser
@@ -14,4 +15,5 @@ __all__ = [
     "Preconditioner",
     "Spectral",
     "SpectralSkip",
+    "twins",
 ]

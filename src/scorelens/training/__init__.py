@@ -2,6 +2,7 @@
 
 from scorelens.training.build import build_denoiser, build_loss, build_preconditioner
 from scorelens.training.checkpoints import CorruptCheckpoint
+from scorelens.training.descent import DescentRecord, descend
 from scorelens.training.failure import NonFiniteLoss
 from scorelens.training.load import load_denoiser, trained_steps
 from scorelens.training.loop import train
@@ -9,10 +10,12 @@ from scorelens.training.schedule import measurement_steps
 
 __all__ = [
     "CorruptCheckpoint",
+    "DescentRecord",
     "NonFiniteLoss",
     "build_denoiser",
     "build_loss",
     "build_preconditioner",
+    "descend",
     "load_denoiser",
     "measurement_steps",
     "train",
