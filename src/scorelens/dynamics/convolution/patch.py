@@ -34,12 +34,15 @@ class PatchConvolution(WeightLaw):
     - ``offsets``: ``(K,)`` or ``(K, 2)`` whole numbers that contain 0, as `square_patch` gives them.
     - ``initial_filter``: ``(K,)``, in the order of the offsets; zero unless given.
 
-    Parameters are the taps. The loss is summed over the ``N`` pixels, which share the taps: learning is ``N``
-    times faster than that of one layer (for a loss averaged over pixels it is not: divide the flow time by
-    ``N``). Everything that is generated has a closed form (learning dynamics (10.4), (10.5)), evaluated by
-    Fourier transforms without any ``N x N`` matrix; `weight` and `generated_moments` form one and are for
-    small images. Digits are lost only where the patch covariance has none: along patch modes whose variance
-    is below the rounding of the largest one and above ``sigma_min ** 2``.
+    ``fourier_variance``, shape ``grid``, is the spectrum of the data. Parameters are the taps. The loss is
+    summed over the ``N`` pixels, which share the taps: learning is ``N`` times faster than that of one layer
+    (for a loss averaged over pixels it is not: divide the flow time by ``N``). Everything that is generated
+    has a closed form (learning dynamics (10.4), (10.5)), evaluated by Fourier transforms without any
+    ``N x N`` matrix; `weight` and `generated_moments` form one and are for small images.
+
+    A patch covariance in float64 has its eigenvalues ``s`` to the rounding of the largest, so generated
+    variances are relatively exact to about ``2e-16 max(s) / (min(s) + sigma_min**2)``, or 1e-13 if that is
+    more. Eigenvalues below that rounding are taken for 0.
 
     Raises ``ValueError`` for an autocovariance that is not symmetric or has negative power, a filter larger
     than the image, and offsets without 0 or given twice.
