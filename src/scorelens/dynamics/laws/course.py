@@ -13,7 +13,8 @@ from scorelens.dynamics import gain_law
 from scorelens.dynamics.laws.depth_clock import DepthClock, depth_clock
 
 _FAR = -40.0  # e^-40 is below the last digit of 1
-_PLACES = (-350.0, 800.0)
+_PLACES = (-700.0, 800.0)
+_FARTHEST = -345.0  # above the optimum, where the square of its exponential is still a number
 
 
 @final
@@ -122,8 +123,8 @@ class Course:
     def _rays(self, free: np.ndarray) -> Iterator[tuple[DepthClock, np.ndarray]]:
         """Clock and mask of each ray; what stays far from the optimum moves as if that were 0."""
         depth = self.power - 1.0
-        near = self._place + free > _FAR
-        sinking, falling = self.sinks & near, ~(self.below | self.sinks) & near
+        near = (self._place + free > _FAR) & (self._place > _FARTHEST)
+        sinking, falling = self.sinks & (self.gain < 0.0) & near, ~(self.below | self.sinks) & near
         for ray, exponents in (
             (np.broadcast_to(self.below, near.shape), (-depth, 0.0)),
             (falling, (1.0 + depth, 0.0)),
