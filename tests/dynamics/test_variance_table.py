@@ -8,14 +8,20 @@ import pytest
 from scorelens.core.noise_level import LogNormal
 from scorelens.core.sigma_grid import karras
 from scorelens.dynamics import (
+    AsymmetricTwoLayer,
+    DeepLinear,
     ExactSampler,
+    FullConvolution,
     HeunSampler,
+    InfiniteDepth,
     OneLayer,
     PreconditionedOneLayer,
+    SymmetricTwoLayer,
     log_variance_table,
     variance_table,
 )
 from scorelens.dynamics.laws import relaxation
+from scorelens.dynamics.scaled_table import scaled_growth
 
 RNG = np.random.default_rng(3)
 MODES = np.append(np.sort(10 ** RNG.uniform(-5, 2, 700))[::-1], 0.0)
@@ -88,7 +94,39 @@ def test_one_eigenvalue_or_one_time_repeated():
     law = OneLayer(0.1)
     same = log_variance_table(law, np.full(900, 0.3), np.full(100, 2.0))
     expected = float(law.log_generated_variance(0.3, 2.0, 0.002, 80.0))
-    np.testing.assert_allclose(same, np.full((100, 900), expected), rtol=1e-13)
+    np.testing.assert_allclose(same, np.full((100, 900), expected), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        SymmetricTwoLayer(1e-6),
+        AsymmetricTwoLayer(0.3, 0.1),
+        DeepLinear(6, 0.001),
+        DeepLinear(3, 1.7),
+        InfiniteDepth(0.05),
+        FullConvolution(64, OneLayer(0.2)),
+    ],
+    ids=lambda law: law.name,
+)
+def test_one_table_of_gains_serves_all_modes_and_times(law):
+    modes = np.append(np.geomspace(1e-6, 1e3, 699), 0.0)
+    times = np.append(0.0, np.geomspace(1e-6, 1e8, 99))
+    some, rows = np.array([0, 233, 466, 698, 699]), np.array([0, 10, 40, 55, 70, 99])
+    table = log_variance_table(law, modes, times)
+    exact = law.log_generated_variance(modes[some], times[rows, None], 0.002, 80.0)
+    np.testing.assert_allclose(table[np.ix_(rows, some)], exact, atol=1e-9)
+
+
+def test_a_sharp_transition_gets_narrow_panels():
+    modes, times = np.geomspace(1e-2, 1.0, 200), np.geomspace(1.0, 1e4, 60)
+    direct = DeepLinear(8, 1e-4).log_growth(modes[::50], times[:, None], 0.002, 80.0)
+    coarse, fine = (
+        scaled_growth(DeepLinear(8, 1e-4), modes, times, 0.002, 80.0, tolerance)[:, ::50]
+        for tolerance in (1.0, 1e-10)
+    )
+    assert np.abs(coarse - direct).max() > 1e-3
+    np.testing.assert_allclose(fine, direct, atol=1e-9)
 
 
 def test_bad_input_is_refused():

@@ -279,8 +279,8 @@ def log_abs(value: np.ndarray) -> np.ndarray:
 def log_passed(way: np.ndarray, left: np.ndarray) -> np.ndarray:
     """``log((way + left) / left)`` of numbers of one sign: exact for a short way, no overflow near the end.
 
-    >>> log_passed(np.array([1e-20, 1.0]), np.array([1.0, 1e-310])).round(3)
-    array([1.00000000e-20, 7.13801383e+02])
+    >>> float(log_passed(np.array(1e-20), np.array(1.0))), float(log_passed(np.array(1.0), np.array(1e-310)))
+    (1e-20, 713.801...)
     """
     far = np.abs(way) > np.abs(left)
     near = np.log1p(np.where(far, 0.0, way) / np.where(far, 1.0, left))

@@ -9,7 +9,9 @@ from itertools import pairwise
 
 import numpy as np
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
+#: Nodes of a panel.
+ORDER = 12
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(ORDER)
 _WIDEST = 0.4
 _FOLDS_PER_PANEL = 2.0
 _SAMPLES = 513
@@ -48,6 +50,23 @@ def panel_rule(edges: np.ndarray) -> Rule:
     nodes = middle[:, None] + half[:, None] * _NODES.reshape(shape)
     weights = half[:, None] * _WEIGHTS.reshape(shape)
     return Rule(nodes.reshape(-1, *edges.shape[1:]), weights.reshape(-1, *edges.shape[1:]))
+
+
+def panel_integrals(upper: np.ndarray) -> np.ndarray:
+    """Weights ``(..., node)`` that integrate the values at a panel's nodes from its left end to ``upper``.
+
+    ``upper (...)`` counts from -1 to 1 across the panel; for a panel of half width ``h``, multiply by ``h``.
+
+    >>> bool(np.allclose(panel_integrals(np.array(1.0)).sum(), 2.0))
+    True
+    """
+    # Integrals of the Legendre polynomials, back from their coefficients to the nodes.
+    degree = np.arange(ORDER)
+    series = np.polynomial.legendre.legvander(_NODES, ORDER - 1) * _WEIGHTS[:, None] * (degree + 0.5)
+    values = np.polynomial.legendre.legvander(np.asarray(upper, dtype=float), ORDER)
+    first = values[..., :1] + values[..., 1:2]
+    rest = (values[..., 2:] - values[..., :-2]) / (2 * degree[1:] + 1)
+    return np.concatenate([first, rest], axis=-1) @ series.T
 
 
 def steep_rule(

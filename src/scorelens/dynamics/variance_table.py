@@ -4,6 +4,7 @@ not."""
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -11,13 +12,16 @@ import numpy as np
 from scorelens.core import checks
 from scorelens.dynamics import gain_law
 from scorelens.dynamics.gain_law import GainLaw, VarianceTrajectory
+from scorelens.dynamics.interpolation import barycentric, chebyshev
 from scorelens.dynamics.sampler import ExactSampler, Sampler
+from scorelens.dynamics.scaled_table import scaled_growth
 
 _EXACT_UP_TO = 1 << 16
 _ROW_BLOCK = 1 << 16
 _STRIP = 0.5 * math.pi
 _N_CHECKS, _N_ROWS_CHECKED = 24, 5
-_MOST_ATTEMPTS = 3
+#: How much narrower than the widest the strip may be in which the logarithm of the variance is analytic.
+_NARROWINGS = (1.0, 3.0, 12.0)
 
 
 def log_variance_table(
@@ -31,12 +35,13 @@ def log_variance_table(
     """Logarithm of the generated variance, shape ``(time, mode)``, for ``eigenvalue (mode,)``, ``flow_time
     (time,)``.
 
-    Small tables are evaluated exactly. Large ones are interpolated at Chebyshev points in ``log(flow_time)``
-    and, for a law whose parameters are shared by all modes, in ``log(eigenvalue)``: the logarithm of the
-    variance is analytic in both within a strip of half width pi / 2, so that the error falls geometrically.
-    The error is measured against exact values on a subgrid of 24 times and modes (5 times and all modes for a
-    law with a parameter per mode) and is at most ``tolerance`` there, else the table is exact. ``sampler``
-    defaults to the exact ODE from 80 to 0.002.
+    Small tables are evaluated exactly. A large one of a law without a unit of its own (``scale_free``, the
+    exact ODE) is read off one table of gains over ``flow_time * eigenvalue``. Others are interpolated at
+    Chebyshev points in ``log(flow_time)`` and, for a law whose parameters are shared by all modes, in
+    ``log(eigenvalue)``: the logarithm of the variance is analytic in both within a strip, so that the error
+    falls geometrically. The error is measured against exact values on a subgrid of 24 times and modes (5
+    times and all modes for a law with a parameter per mode) and is at most ``tolerance`` there, else the
+    table is exact. ``sampler`` defaults to the exact ODE from 80 to 0.002.
 
     >>> from scorelens.dynamics import OneLayer
     >>> log_variance_table(OneLayer(0.1), np.array([2.0, 1.0]), np.array([0.0, 1.0])).round(4)
@@ -59,13 +64,34 @@ def _growth(
 ) -> np.ndarray:
     if modes.size * times.size > _EXACT_UP_TO:
         rows, columns, exact = _checked_entries(law, modes, times, sampler)
-        for attempt in range(_MOST_ATTEMPTS):
-            table = _interpolated(law, modes, times, sampler, tolerance * 1e-2**attempt)
-            if table is None:
-                break
+        for table in _candidates(law, modes, times, sampler, tolerance):
             if np.abs(table[np.ix_(rows, columns)] - exact).max() <= tolerance:
                 return table
     return _by_rows(sampler.trajectory(law, modes), times, modes.size)
+
+
+def _candidates(
+    law: GainLaw, modes: np.ndarray, times: np.ndarray, sampler: Sampler, tolerance: float
+) -> Iterator[np.ndarray]:
+    """Interpolated tables, the quickest first."""
+    if law.scale_free and law.shared_by_modes and isinstance(sampler, ExactSampler):
+        yield _scaled(law, modes, times, sampler, tolerance)
+    for narrowing in _NARROWINGS:
+        table = _interpolated(law, modes, times, sampler, tolerance, narrowing)
+        if table is None:
+            return
+        yield table
+
+
+def _scaled(
+    law: GainLaw, modes: np.ndarray, times: np.ndarray, sampler: ExactSampler, tolerance: float
+) -> np.ndarray:
+    table, known, begun = np.zeros((times.size, modes.size)), modes > 0.0, times > 0.0
+    if known.any() and begun.any():
+        table[np.ix_(begun, known)] = scaled_growth(law, modes[known], times[begun], *sampler.ends, tolerance)
+    if not known.all():
+        table[:, ~known] = sampler.trajectory(law, np.zeros(1)).growth(times[:, None])
+    return table
 
 
 def _checked_entries(
@@ -93,10 +119,15 @@ class _Grid(NamedTuple):
 
 
 def _interpolated(
-    law: GainLaw, modes: np.ndarray, times: np.ndarray, sampler: Sampler, tolerance: float
+    law: GainLaw,
+    modes: np.ndarray,
+    times: np.ndarray,
+    sampler: Sampler,
+    tolerance: float,
+    narrowing: float,
 ) -> np.ndarray | None:
-    in_time = _grid(times, tolerance)
-    in_mode = _grid(modes, tolerance) if law.shared_by_modes else None
+    in_time = _grid(times, tolerance, narrowing)
+    in_mode = _grid(modes, tolerance, narrowing) if law.shared_by_modes else None
     if in_time is None and in_mode is None:
         return None
     nodes = modes if in_mode is None else in_mode.points
@@ -112,7 +143,7 @@ def _by_rows(trajectory: VarianceTrajectory, times: np.ndarray, n_modes: int) ->
     return np.concatenate([np.broadcast_to(block, (block.shape[0], n_modes)) for block in blocks])
 
 
-def _grid(values: np.ndarray, tolerance: float) -> _Grid | None:
+def _grid(values: np.ndarray, tolerance: float, narrowing: float) -> _Grid | None:
     """Points for the positive values, and 0 as a point of its own; None where the values are fewer than the
     points."""
     is_zero = values == 0.0
@@ -121,25 +152,15 @@ def _grid(values: np.ndarray, tolerance: float) -> _Grid | None:
     if not high > low:
         return None
     # Half the width of the strip over half the interval is the minor axis of the Bernstein ellipse.
-    axis = _STRIP / (0.5 * (high - low))
+    axis = _STRIP / narrowing / (0.5 * (high - low))
     n_points = 8 + math.ceil(math.log(1.0 / tolerance) / math.asinh(axis))
     if n_points >= values.size:
         return None
-    angle = (np.arange(n_points) + 0.5) * math.pi / n_points
-    x = np.cos(angle)
+    x, angle = chebyshev(n_points)
     points = np.exp(0.5 * (low + high) + 0.5 * (high - low) * x)
     matrix = np.zeros((values.size, n_points + int(is_zero.any())))
-    matrix[~is_zero, :n_points] = _barycentric((2.0 * logs[~is_zero] - low - high) / (high - low), x, angle)
+    matrix[~is_zero, :n_points] = barycentric((2.0 * logs[~is_zero] - low - high) / (high - low), x, angle)
     if is_zero.any():
         points = np.append(points, 0.0)
         matrix[is_zero, -1] = 1.0
     return _Grid(points, matrix)
-
-
-def _barycentric(at: np.ndarray, x: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    weight = np.where(np.arange(x.size) % 2 == 0, 1.0, -1.0) * np.sin(angle)
-    difference = at[:, None] - x
-    hit = difference == 0.0
-    terms = weight / np.where(hit, 1.0, difference)
-    matrix = terms / terms.sum(axis=1, keepdims=True)
-    return np.where(hit.any(axis=1, keepdims=True), hit.astype(float), matrix)
