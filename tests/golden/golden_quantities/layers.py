@@ -20,8 +20,8 @@ def _mode_error(p: Params) -> float:
 
 
 def _gram(p: Params) -> np.ndarray:
-    law = dynamics.TwoLayerOverlaps.of_overlaps(np.array(p["lams"]), np.array(p["G0"]))
-    return law.overlaps(p["sigma"], flow_time(p))
+    law = dynamics.TwoLayerOverlaps.from_overlaps(np.array(p["lams"]), np.array(p["G0"]))
+    return law.weight_at(p["sigma"], flow_time(p))
 
 
 def _untied(p: Params) -> dynamics.AsymmetricTwoLayer:
