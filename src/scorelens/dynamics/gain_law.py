@@ -329,7 +329,10 @@ def above_optimum(
     1e-20
     """
     modes, noise = non_negative("eigenvalue", eigenvalue), positive("noise_variance", noise_variance)
-    return (np.asarray(gain) * noise - (1.0 - np.asarray(gain)) * modes) / (modes + noise)
+    gain = np.asarray(gain)
+    # The optimum itself, as float64 has it, is not above or below itself.
+    there = gain == modes / (modes + noise)
+    return np.where(there, 0.0, (gain * noise - (1.0 - gain) * modes) / (modes + noise))
 
 
 def log_variance_of_one_gain(gain: np.ndarray, sigma_min: float, sigma_max: float) -> np.ndarray:
