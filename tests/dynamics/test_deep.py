@@ -195,10 +195,10 @@ def test_generated_variance_is_the_integral_of_exact_gains(depth, tied, lam, gai
 
 
 def _golden(p, model):
-    law = DeepLinear(p["L"], p["c0"], tied=model == "deep_tied") if "L" in p and "c0" in p else None
     noise, time = p.get("sigma", 0.0) ** 2, 2.0 * p["eta"] * p.get("tau", 0.0)
     if model == "deep_residual":
-        law = DeepResidual(p["L"], p["a0"], tied=p["parametrisation"] == "tied")
+        return DeepResidual(p["L"], p["a0"], tied=p["parametrisation"] == "tied").gain(p["lam"], noise, time)
+    law = DeepLinear(p["L"], p["c0"], tied=model == "deep_tied")
     if "c1" in p:
         left = p["lam"] / (p["lam"] + noise) - p["c1"]
         return law.travel_time(p["c0"], p["c1"] - p["c0"], left, p["lam"], noise) / (2.0 * p["eta"])

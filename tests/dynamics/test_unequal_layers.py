@@ -101,7 +101,7 @@ def test_golden_numbers():
 
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="vector of at least one layer, got shape"):
-        layer_values([[1.0]], 1.0, 1.0, 1.0)
+        layer_values(np.ones((1, 1)), 1.0, 1.0, 1.0)
     with pytest.raises(ValueError, match="initial_layers"):
         layer_values([np.nan], 1.0, 1.0, 1.0)
     with pytest.raises(ValueError, match="eigenvalue"):
