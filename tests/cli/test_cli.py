@@ -39,7 +39,7 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 
 def test_defaults_in_the_help_are_the_configuration_s() -> None:
     defaults = configure("digits").model_dump() | {"seed": configure("digits").seed}
-    for group in (options.OBJECTIVE, options.SAMPLER, options.TRAINING, options.OUTPUT):
+    for group in (options.OBJECTIVE, options.SAMPLER, options.TRAINING, options.OUTPUT, options.LAW):
         for name, annotation in group.items():
             said = re.search(r"Default: (.+)\.$", annotation.__metadata__[0].help)
             if name == "seed":
@@ -62,6 +62,8 @@ def test_defaults_in_the_help_are_the_configuration_s() -> None:
         (("study", "digts"), "digits"),
         (("study", "digits", "--preconditioning", "spectal"), "spectral"),
         (("forecast", "digits", "--sigma-min", "-1"), "sigma_min"),
+        (("forecast", "digits", "--law", "patch:99x99"), "larger than the images, 8x8"),
+        (("forecast", "digits", "--compare", "one-layer,deep:x"), "whole number from 1 to 1000, got 'x'"),
         (("study", "digits", "--samples", "100000"), "1797"),
         (("report", "nowhere"), "nowhere"),
         (("measure", "nowhere", "digits"), "nowhere"),
@@ -77,6 +79,13 @@ def test_bad_input_is_one_line_and_exit_status_2(
     assert done.stderr.startswith("scorelens: ")
     assert done.stderr.strip().count("\n") == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_help_names_every_law() -> None:
+    from scorelens.analysis.laws import LAWS
+
+    told = options.LAW["law"].__metadata__[0].help
+    assert {re.split("[:,]", word)[0] for word in re.findall(r"[a-z][\w:=.-]*", told)} >= set(LAWS)
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:

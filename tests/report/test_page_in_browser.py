@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from scorelens import report
+from scorelens import report, studies
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = [
@@ -189,6 +189,33 @@ def test_figures_follow_the_readers_colours(opened):
         inks.append(opened.page.evaluate(ink))
     assert inks[0] == inks[2] != inks[1]
     assert opened.complaints == []
+
+
+@pytest.fixture(scope="module")
+def forecasts(tmp_path_factory):
+    """A folder with forecasts of digits by three laws, and the page that compares them."""
+    folder = tmp_path_factory.mktemp("laws") / "laws"
+    laws = "two-layer:initial_gain=0,one-layer,patch:3x3"
+    with pytest.warns(UserWarning, match="constant"):
+        return studies.compare_laws("digits", laws, out=folder, samples=60, sampler_points=8)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_pages_of_forecasts_fit_and_do_not_complain(browser, forecasts, width):
+    pages = [forecasts.report_path, *(run.report_path for run in forecasts.runs.values())]
+    for place in pages:
+        view = Opened(browser, place.as_uri(), width)
+        assert view.complaints == []
+        assert view.page.evaluate("document.documentElement.scrollWidth") <= width
+        for name in view.page.eval_on_selector_all(".plot", "plots => plots.map((plot) => plot.id)"):
+            assert len(content(view.page, name)) > 1000, (place, name)
+        if view.page.query_selector("input[name^=emergence]") is not None:
+            name = view.page.query_selector("input[name^=emergence]").get_attribute("data-for")
+            before = content(view.page, name)
+            view.page.check(f"input[name={name}-view][value='2']", force=True)
+            view.page.wait_for_timeout(300)
+            assert content(view.page, name) != before
+        view.close()
 
 
 def test_a_hostile_name_stays_text(browser, write_run):

@@ -9,7 +9,15 @@ import xarray as xr
 from scorelens.plots import style
 from scorelens.plots.time_axis import TimeAxis, time_name, time_title
 
-COLOURS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.OCHRE)
+COLOURS = (
+    style.BLUE,
+    style.VERMILION,
+    style.GREEN,
+    style.PURPLE,
+    style.OCHRE,
+    style.MODE_COLOURS[-1],
+    style.GREY,
+)
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross")
 DASHES = ("solid", "dash", "dot")
 MOMENTS = {"step": "step %{customdata:,}", "flow_time": "dose %{customdata:,.4g}"}
@@ -34,10 +42,10 @@ def held_out_loss(runs: dict[str, xr.Dataset]) -> go.Figure:
 
 
 def line_style(i: int) -> tuple[str, str, str]:
-    """Colour, symbol and dash of the line of run ``i``: no two of the first fifteen are alike.
+    """Colour, symbol and dash of run ``i``: no two of the first 21 lines, or 35 symbols, are alike.
 
-    >>> line_style(0) != line_style(5)
-    True
+    >>> len({line_style(i)[:2] for i in range(35)}), len({line_style(i)[::2] for i in range(21)})
+    (35, 21)
     """
     dash = DASHES[i // len(COLOURS) % len(DASHES)]
     return COLOURS[i % len(COLOURS)], SYMBOLS[i % len(SYMBOLS)], dash

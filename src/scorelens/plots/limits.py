@@ -45,15 +45,13 @@ REFERENCES = (
 
 
 def _line(dataset: xr.Dataset, name: str, label: str, colour: str, dash: str) -> go.Scatter:
-    ratio = _ratio(dataset, name)
     return go.Scatter(
         x=dataset["mode"].values + 1,
-        y=_clipped(ratio),
-        customdata=ratio,
+        y=_ratio(dataset, name),
         name=label,
         mode="lines",
         line={"color": colour, "width": 2, "dash": dash},
-        hovertemplate=f"mode %{{x}}: %{{customdata:.3g}} {label}<extra></extra>",
+        hovertemplate=f"mode %{{x}}: %{{y:.3g}} {label}<extra></extra>",
     )
 
 

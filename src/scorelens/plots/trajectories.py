@@ -128,7 +128,10 @@ def band_shapes() -> list[dict[str, object]]:
 
 
 def _near(traces: list[go.Scatter]) -> list[Any]:
-    return [np.clip(y, 1 / FARTHEST, FARTHEST) for y in (*_heights(traces), BAND)]
+    """Heights that the axis spans: those near 1, or all if no curve comes near."""
+    heights = _heights(traces)
+    comes_near = any(((y >= 1 / FARTHEST) & (y <= FARTHEST)).any() for y in heights)
+    return [np.clip(y, 1 / FARTHEST, FARTHEST) if comes_near else y for y in (*heights, np.array(BAND))]
 
 
 def _heights(traces: list[go.Scatter]) -> list[np.ndarray]:

@@ -24,6 +24,7 @@ from scorelens.report.sections.power_laws import with_interval
 from scorelens.report.table import ABSENT, Table, left_out, text
 from scorelens.results import Run
 
+OF_A_LAW = ("it describes", "equations", "source")
 SHARE_ROWS, MODE_ROWS = 12, 40
 DOSES = (
     "Doses of different laws are the same training only where they stand for the same rate and loss: "
@@ -65,6 +66,7 @@ def _sentences(label: str, forecast: xr.Dataset) -> list[str]:
     """What one law says, in the fewest words: its exponents, and what it never learns."""
     counts = _counts(forecast)
     end = f"in the end {counts['right']} of {counts['modes']} modes are right"
+    end += ", as by the best linear denoiser" if counts["right"] == counts["best"] else ""
     end += f" and {counts[STUCK]} stuck" if counts[STUCK] else ""
     exponents = [
         f"the variance to the power {value:.2f} along the {branch} modes".replace("-", "−")
@@ -72,23 +74,20 @@ def _sentences(label: str, forecast: xr.Dataset) -> list[str]:
         if np.isfinite(value := float(_fit(forecast, CRITERIA[0], branch)["exponent"]))
     ]
     if not exponents:
-        return [f"By {label}, {end}."]
-    return [
-        f"By {label}, the dose of emergence ({CRITERIA[0]} mean) goes as {words.joined(exponents)}; {end}."
-    ]
+        return [f"{label}: {end}."]
+    return [f"{label}: the dose of emergence ({CRITERIA[0]} mean) goes as {words.joined(exponents)}; {end}."]
 
 
 def _settings(parts: Mapping[str, Evidence], links: tuple[tuple[str, str], ...]) -> Section:
     rows = {label: dict(law_rows(part)) for label, part in parts.items()}
-    names = list(dict.fromkeys(name for found in rows.values() for name in found))
-    table = tuple((label, *(found.get(name, ABSENT) for name in names)) for label, found in rows.items())
+    table = tuple((label, *(found.get(name, ABSENT) for name in OF_A_LAW)) for label, found in rows.items())
     return Section(
         name="settings",
         short_title="Laws",
         title="The laws",
-        lead="Everything else is the same; each law has a page of its own.",
+        lead="Everything else is the same. Each law has a page of its own, which also says what it assumes.",
         notes=(DOSES, *_of_frequencies(parts)),
-        tables=(Table("What each law stands for", ("law", *names), table),),
+        tables=(Table("What each law stands for", ("law", *OF_A_LAW), table),),
         links=links,
     )
 
@@ -172,9 +171,18 @@ def _learned(forecasts: Mapping[str, xr.Dataset]) -> Section:
         short_title="Learned",
         title="How many modes are right",
         lead="A mode counts as right while its generated variance is between 0.8 and 1.25 times the data's.",
-        tables=(_settled_table(shares),),
+        tables=(_settled_table({label: _with_end(shares[label], one) for label, one in forecasts.items()}),),
         panels=(panel,),
     )
+
+
+def _with_end(share: xr.Dataset, forecast: xr.Dataset) -> xr.Dataset:
+    """``share`` with what is right after infinite training as its last time."""
+    return xr.concat([share, _share_at_end(forecast, "limit_variance")], dim="flow_time")
+
+
+def _share_at_end(forecast: xr.Dataset, name: str) -> xr.Dataset:
+    return learned_share(forecast[[name]].expand_dims(flow_time=[np.inf]), name)
 
 
 def _settled_table(shares: Mapping[str, xr.Dataset]) -> Table:
@@ -183,9 +191,8 @@ def _settled_table(shares: Mapping[str, xr.Dataset]) -> Table:
         (label, *(text(settled_step(one, level)) for level in levels)) for label, one in shares.items()
     )
     header = ("law", *(f"{level:.0%} of modes" for level in levels))
-    return Table(
-        "First dose of the table from which so many modes stay right", header, rows, "A dash: never."
-    )
+    note = "A dash: never; ∞: only in the end, after the last dose that was tabulated."
+    return Table("First tabulated dose from which so many modes stay right", header, rows, note)
 
 
 def _share_table(shares: Mapping[str, xr.Dataset]) -> Table:
@@ -225,8 +232,7 @@ def _counts(forecast: xr.Dataset) -> dict[str, int]:
     alive = forecast["eigenvalue"].values > 0
 
     def right(name: str) -> int:
-        share = learned_share(forecast[[name]].expand_dims(flow_time=[np.inf]), name)["learned_share"]
-        return round(float(share[0]) * int(alive.sum()))
+        return round(float(_share_at_end(forecast, name)["learned_share"][0]) * int(alive.sum()))
 
     stuck = int((alive & (forecast["emergence_status"].values == STUCK)).sum())
     counts = {"right": right("limit_variance"), "best": right("optimal_variance"), STUCK: stuck}

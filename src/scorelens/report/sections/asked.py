@@ -53,7 +53,9 @@ def _law(evidence: Evidence) -> list[tuple[str, str]]:
     rows = [("learning law", config.law.spec), *law_rows(evidence)]
     if evidence.forecast is None or "assumed_variance" in evidence.forecast:
         rows += [_preconditioning(config), _loss(config), _noise(config)]
-    return [*rows, _sampler(config), ("seed", str(config.seed))]
+    exact = evidence.forecast is not None and evidence.forecast.attrs.get("sampler") == "exact"
+    sampler = ("sampler", f"the exact probability-flow ODE, {_span(config)}") if exact else _sampler(config)
+    return [*rows, sampler, ("seed", str(config.seed))]
 
 
 def law_rows(evidence: Evidence) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from scorelens import plots
+from scorelens.dynamics.emergence import EMERGED
 from scorelens.plots import FittedLaw
 from scorelens.plots.selection import log_spaced
 from scorelens.report.panel import Panel, Section
@@ -13,10 +14,12 @@ from scorelens.report.sections.power_laws import fitted, power_law_tables
 from scorelens.report.table import Table, left_out
 
 TABLE_ROWS = 60
+NEVER = "By this law no mode emerges that does not start near its target; the summary says why."
 
 
 def forecast_emergence(forecast: xr.Dataset) -> Section:
     """The section on emergence of a forecast that stands alone."""
+    known = (forecast["emergence_status_by_criterion"].values == EMERGED).any()
     return Section(
         name="emergence",
         short_title="Emergence",
@@ -27,7 +30,8 @@ def forecast_emergence(forecast: xr.Dataset) -> Section:
             "below holds the exponents of all of them. Rising modes start too weak, falling modes too strong."
         ),
         tables=power_law_tables(forecast),
-        panels=(_panel(forecast),),
+        panels=(_panel(forecast),) if known else (),
+        absent=() if known else (NEVER,),
     )
 
 

@@ -10,6 +10,11 @@ from scorelens.plots import FittedLaw
 from scorelens.report.table import Table, text
 
 SOURCES = {"measured": "measured", "law": "forecast"}
+#: What no fit counts, by whether there are measurements.
+LEFT_OUT = {
+    True: "Gray, early and late modes are left out of all fits, measured and forecast.",
+    False: "Modes in the gray zone and modes that never emerge are left out.",
+}
 
 
 def fitted(fits: xr.Dataset, source: str) -> list[FittedLaw]:
@@ -43,8 +48,7 @@ def _power_laws(curves: xr.Dataset) -> Table:
     note = (
         f"Exponents of emergence time against variance, with {LEVEL:.0%} intervals: −1 means that half "
         f"the variance takes twice as long. Thresholds lie between start and target: harmonic, geometric "
-        f"and arithmetic means, or a band around the target. Gray, early and late modes are left out of "
-        f"all fits, measured and forecast."
+        f"and arithmetic means, or a band around the target. {LEFT_OUT['measured' in sources]}"
     )
     return Table("Power laws of emergence", header, tuple(rows), note)
 
