@@ -11,35 +11,15 @@ times at once. It is timed on a sample of modes and multiplied up. Both errors a
 from __future__ import annotations
 
 import argparse
-import math
 import time
 
 import numpy as np
-from scipy.integrate import solve_ivp
-from scipy.interpolate import CubicSpline
 
 from scorelens.core.noise_level import LogNormal
 from scorelens.dynamics import PreconditionedOneLayer, log_variance_table
+from two_odes import SIGMA_MAX, SIGMA_MIN, integrated
 
-SIGMA_MIN, SIGMA_MAX, N_SIGMAS, TOLERANCE = 0.002, 80.0, 600, 1e-9
 LAW = PreconditionedOneLayer.edm(sigma_data=0.5, noise=LogNormal())
-
-
-def integrated(eigenvalue: float, times: np.ndarray) -> np.ndarray:
-    """Logarithm of the generated variance at all ``times``, from the two ODEs."""
-    u = np.linspace(math.log(SIGMA_MIN), math.log(SIGMA_MAX), N_SIGMAS)
-    noise = np.exp(2 * u)
-    start = LAW.gain(eigenvalue, noise, 0.0)
-    training = solve_ivp(
-        lambda _, gain: LAW.rate(gain, eigenvalue, noise),
-        (0.0, times[-1]), start, method="LSODA", t_eval=times, rtol=TOLERANCE, atol=1e-12, lband=0, uband=0,
-    )  # fmt: skip
-    gains = CubicSpline(u, training.y)
-    sampling = solve_ivp(
-        lambda v, _: 2 * (1 - gains(v)),
-        (u[-1], u[0]), np.full(len(times), 2 * u[-1]), method="DOP853", rtol=TOLERANCE, atol=1e-10,
-    )  # fmt: skip
-    return sampling.y[:, -1]
 
 
 def main() -> None:
@@ -58,7 +38,7 @@ def main() -> None:
     table = log_variance_table(LAW, eigenvalues, times)
     ours = time.perf_counter() - begin
     begin = time.perf_counter()
-    numerical = np.stack([integrated(eigenvalues[mode], times) for mode in sampled], axis=1)
+    numerical = np.stack([integrated(LAW, eigenvalues[mode], times) for mode in sampled], axis=1)
     theirs = (time.perf_counter() - begin) * given.modes / len(sampled)
 
     exact = LAW.log_generated_variance(eigenvalues[sampled], times[:, None], SIGMA_MIN, SIGMA_MAX)

@@ -8,6 +8,7 @@ from scorelens.dynamics.convolution.autocovariance import (
 )
 from scorelens.dynamics.convolution.offsets import square_patch
 from scorelens.dynamics.convolution.patch import PatchConvolution
+from scorelens.dynamics.convolution.patch_emergence import patch_emergence_time
 from scorelens.dynamics.convolution.toeplitz import ToeplitzConvolution
 from scorelens.dynamics.divergence import (
     kl_from_log_ratio,
@@ -16,7 +17,13 @@ from scorelens.dynamics.divergence import (
     log_ratio_to_limit,
 )
 from scorelens.dynamics.dose_fit import DoseFit, fit_dose
-from scorelens.dynamics.emergence import Emergence, emergence_time, gain_emergence_time, gray_zone
+from scorelens.dynamics.emergence import (
+    Emergence,
+    emergence_time,
+    gain_emergence_time,
+    gray_zone,
+    trajectory_emergence,
+)
 from scorelens.dynamics.flow_sampler import FlowSampler
 from scorelens.dynamics.gain_law import GainLaw, VarianceTrajectory
 from scorelens.dynamics.laws.asymmetric_two_layer import AsymmetricTwoLayer
@@ -166,6 +173,7 @@ __all__ = [
     "moment_eigensystem",
     "output_sensitivity",
     "overlap_growth_rate",
+    "patch_emergence_time",
     "phase_portrait",
     "power_autocovariance",
     "published_emergence_step",
@@ -177,6 +185,7 @@ __all__ = [
     "square_patch",
     "stability",
     "timing_sd",
+    "trajectory_emergence",
 ]
 
 ALL: tuple[type[GainLaw], ...] = (

@@ -9,9 +9,9 @@ import numpy as np
 
 from scorelens.core import checks
 from scorelens.dynamics import gain_law
-from scorelens.dynamics.criterion import Criterion, criterion_named
+from scorelens.dynamics.criterion import criterion_named
 from scorelens.dynamics.first_crossing import UNREACHED, first_crossing
-from scorelens.dynamics.gain_law import GainLaw
+from scorelens.dynamics.gain_law import GainLaw, VarianceTrajectory
 from scorelens.dynamics.sampler import ExactSampler, Sampler
 
 EMERGED = "emerged"
@@ -68,15 +68,43 @@ def emergence_time(
     >>> found.flow_time.round(4)
     array([ 1.1085, 11.9954])
     """
-    rule = criterion_named(criterion, band)
     checks.choice("target", target, TARGETS)
     sampler = sampler or ExactSampler()
     modes = _over_modes(law, eigenvalue)
-    threshold = rule.threshold(log_distance(law, modes, target, sampler))
+    return trajectory_emergence(
+        sampler.trajectory(law, modes),
+        log_distance(law, modes, target, sampler),
+        criterion=criterion,
+        target=target,
+        band=band,
+        monotone=sampler.keeps_monotone(law),
+        stuck=sampler.stuck(law, modes),
+    )
 
-    trajectory = sampler.trajectory(law, modes)
-    log_time = first_crossing(trajectory, threshold, monotone=sampler.keeps_monotone(law))
-    return _labelled(log_time, threshold, rule, target, sampler.stuck(law, modes))
+
+def trajectory_emergence(
+    trajectory: VarianceTrajectory,
+    distance: np.ndarray,
+    *,
+    criterion: str = "harmonic",
+    target: str = "data",
+    band: float = 1.25,
+    monotone: bool = False,
+    stuck: np.ndarray | bool = False,
+) -> Emergence:
+    """First crossing of the threshold by any trajectory of generated variance, mode by mode.
+
+    ``distance`` is ``log(target / start variance)``, of the shape of the modes; ``-inf`` for a target 0.
+    ``monotone`` spares the search for turning points. ``stuck`` marks modes that are called so if they never
+    cross. Other arguments and the result as for `emergence_time`.
+    """
+    rule = criterion_named(criterion, band)
+    threshold = rule.threshold(distance)
+    log_time = first_crossing(trajectory, threshold, monotone=monotone)
+    reached, at_start = log_time != UNREACHED, threshold == 0.0
+    time = np.where(reached, np.exp(np.where(reached, log_time, 0.0)), np.inf)
+    status = np.where(reached, EMERGED, np.where(stuck, STUCK, UNREACHABLE))
+    return Emergence(np.where(at_start, 0.0, time), np.where(at_start, AT_START, status), criterion, target)
 
 
 def gain_emergence_time(
@@ -119,9 +147,7 @@ def log_distance(law: GainLaw, eigenvalue: np.ndarray, target: str, sampler: Sam
     """``log(target / start variance)`` per mode; ``-inf`` for an eigenvalue 0 with the target ``data``."""
     if target == "asymptote":
         return sampler.log_way(law, eigenvalue)
-    start = sampler.log_start(law, eigenvalue)
-    known = np.where(eigenvalue > 0.0, eigenvalue, 1.0)
-    return np.where(eigenvalue > 0.0, np.log(known), -np.inf) - start
+    return gain_law.log_abs(np.asarray(eigenvalue)) - sampler.log_start(law, eigenvalue)
 
 
 def gray_zone(
@@ -156,13 +182,3 @@ _PARTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def _over_modes(law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
     modes = gain_law.non_negative("eigenvalue", eigenvalue)
     return np.broadcast_to(modes, np.broadcast_shapes(modes.shape, law.start_gain(modes, 1.0).shape))
-
-
-def _labelled(
-    log_time: np.ndarray, threshold: np.ndarray, rule: Criterion, target: str, stuck: np.ndarray
-) -> Emergence:
-    time = np.where(log_time == UNREACHED, np.inf, np.exp(np.where(log_time == UNREACHED, 0.0, log_time)))
-    status = np.where(np.isfinite(time), EMERGED, np.where(stuck, STUCK, UNREACHABLE))
-    at_start = threshold == 0.0
-    time = np.where(at_start, 0.0, time)
-    return Emergence(time, np.where(at_start, AT_START, status), rule.name, target)

@@ -6,6 +6,7 @@ import numpy as np
 
 from golden_quantities.params import Params, Quantities, flow_time, gen_var, mode_weight, tau_star
 from scorelens import dynamics
+from scorelens.dynamics.gain_law import above_optimum
 
 
 def _tied(p: Params) -> dynamics.SymmetricTwoLayer:
@@ -33,10 +34,9 @@ def _deep(p: Params, tied: bool) -> dynamics.DeepLinear:
 
 
 def _hit_time(p: Params, tied: bool) -> np.ndarray:
-    noise = p["sigma"] ** 2
-    left = float(p["lam"] / (p["lam"] + noise)) - p["c1"]
-    time = _deep(p, tied).travel_time(p["c0"], p["c1"] - p["c0"], left, p["lam"], noise)
-    return time / (2.0 * p["eta"])
+    law, noise, hit = _deep(p, tied), p["sigma"] ** 2, p["c1"]
+    left = np.where(law.stuck(p["lam"], noise), -hit, -above_optimum(hit, p["lam"], noise))
+    return law.travel_time(p["c0"], hit - p["c0"], left, p["lam"], noise) / (2.0 * p["eta"])
 
 
 def _deep_quantities(tied: bool) -> Quantities:
