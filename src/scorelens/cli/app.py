@@ -103,12 +103,40 @@ def measure(
     _say_where(studies.measure(model, data, **options))
 
 
+@app.command(
+    epilog="Examples: scorelens reproduce --list · scorelens reproduce exponents --out runs/exponents"
+)
+def reproduce(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Which figure of the theory.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write. Default: runs/reproduce-NAME, numbered if taken.")
+    ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="List the figures.")] = False,
+) -> None:
+    """Redraw a figure of the theory, with what agrees with the paper and what does not."""
+    from scorelens import studies
+
+    if listed:
+        typer.echo("\n".join(f"{figure.name:16}{figure.title}" for figure in studies.figures.ALL))
+    elif name is None:
+        raise ValueError("reproduce needs the name of a figure; scorelens reproduce --list shows them")
+    else:
+        _say_where(studies.reproduce(name, out=out))
+
+
 @app.command(epilog="Example: scorelens report runs/digits")
 def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]) -> None:
-    """Make the page of a run again, from its folder alone."""
-    from scorelens import report as pages
+    """Make the page of a run, or of a reproduced figure, again from its folder alone."""
+    from scorelens.results import is_reproduction
 
-    typer.echo(f"report: {pages.build(run)}")
+    if is_reproduction(run):
+        from scorelens import studies
+
+        typer.echo(f"report: {studies.remake_page(run)}")
+    else:
+        from scorelens import report as pages
+
+        typer.echo(f"report: {pages.build(run)}")
 
 
 def _say_where(run: Any) -> None:

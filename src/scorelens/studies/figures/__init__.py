@@ -1,0 +1,11 @@
+"""Studies that redraw figures and tables of the theory, one file each; register a new one in `ALL`."""
+
+from scorelens.studies.figures.depth import Depth
+from scorelens.studies.figures.figure_study import FigureStudy
+from scorelens.studies.figures.variances import Variances
+from scorelens.studies.figures.weights import Weights
+
+__all__ = ["ALL", "FigureStudy"]
+
+ALL: tuple[type[FigureStudy], ...] = (Weights, Variances, Depth)
+"""Every study that `scorelens reproduce` knows."""
