@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -47,6 +50,15 @@ def test_laws_start_at_the_same_gain_unless_told_otherwise():
     names = ["one-layer", "two-layer", "two-layer-untied", "deep:5", "infinite-depth"]
     starts = [float(law_named(name).gain_law().start_gain(1.0, 0.5)) for name in names]
     np.testing.assert_allclose(starts, 0.1, rtol=1e-12)
+
+
+def test_the_documentation_lists_every_law_and_option():
+    page = (Path(__file__).parents[2] / "docs" / "laws.md").read_text()
+    rows = dict(re.findall(r"^\| `([a-z-]+)[^`]*` \|(.*)$", page, re.MULTILINE))
+    assert set(rows) == set(LAWS)
+    for name, named in LAWS.items():
+        for option in named.grammar.options:
+            assert option == named.grammar.value or f"`{option}`" in rows[name], (name, option)
 
 
 def test_colons_and_commas_separate_alike():
