@@ -42,7 +42,6 @@ def test_a_stuck_start_stays_stuck(law: GainLaw, twin: twins.Twin) -> None:
     gains = np.diagonal(record.weights[0], axis1=-2, axis2=-1)
     np.testing.assert_allclose(gains, law.gain(modes, noise, flow_time), atol=2e-3)
     assert np.all(gains <= law.limit_gain(modes, noise) + 1e-15)
-    np.testing.assert_allclose(gains, np.broadcast_to(law.limit_gain(modes, noise), (6, 4)), atol=0.11)
 
 
 def test_a_tied_velocity_is_stuck_where_noise_has_to_be_contracted() -> None:

@@ -87,8 +87,9 @@ class Twin(nn.Module, ABC):
     def _levels_of(self, sigma: Tensor | float, x: Tensor) -> Tensor:
         """Index of the level of every sample, ``(batch,)``."""
         per_sample(sigma, x)  # refuse a wrong shape
-        asked = torch.as_tensor(sigma, dtype=torch.float64).detach().cpu().expand(len(x))
-        apart = (asked[:, None] / self.sigmas.double().cpu() - 1.0).abs()
+        asked = torch.as_tensor(sigma).detach().cpu().double().expand(len(x))
+        # Single precision of a level, in the call or after `float()`, is still that level.
+        apart = (asked[:, None] / self.sigmas.cpu().double() - 1.0).abs()
         nearest, level = apart.min(dim=1)
         unknown = ~(nearest <= _SAME_LEVEL)
         if bool(unknown.any()):
