@@ -152,3 +152,19 @@ def test_erratum_curves_are_not_sigmoids_and_speed_is_not_one_over_variance():
     start = float(OneLayer(0.5).log_start_variance(1.0, 0.002, 80.0))
     assert path.min() < start - 2.0
     assert path[-1] == pytest.approx(0.0, abs=1e-3)
+
+
+def test_erratum_the_drift_is_the_rate_of_the_standard_deviation():
+    # Printed after Lemma 4.1: (psi - 1) / sigma is the rate of the variance as sigma falls.
+    law, time, sigma, step = OneLayer(0.2), 0.7, 0.3, 1e-4
+    lower, upper = (law.log_generated_variance(1.4, time, sigma + s, 50.0) for s in (-step, step))
+    drift = float((law.gain(1.4, sigma**2, time) - 1.0) / sigma)
+    assert float((lower - upper) / (2 * step)) == pytest.approx(2.0 * drift, rel=1e-6)
+
+
+def test_erratum_a_mean_of_the_bias_is_generated_where_the_data_have_none():
+    # Prop. 4.2 is silent on the mean: it decays like the bias, times what the flow makes of it (5.5).
+    law = OneLayer(0.2)
+    early, late = (float(law.generated_mean(1.0, t, LOW, HIGH, 0.5)) for t in (0.3, 5.0))
+    assert early > 0.4
+    assert 0.0 < late < 0.02

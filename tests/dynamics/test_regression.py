@@ -264,3 +264,19 @@ def test_bad_points_and_moments_are_refused():
         regression_of_moments(good._replace(cross_covariance=np.eye(2)))
     with pytest.raises(ValueError, match="positive semi-definite"):
         regression_of_moments(good._replace(input_covariance=-np.eye(3)))
+
+
+def test_error_of_the_score_is_that_of_the_denoiser_over_sigma_to_the_fourth():
+    # Printed in App. E.1 (252): the denoiser's error is called the loss of the score.
+    covariance, sigma = np.diag([1.3, 0.4]), 0.6
+    exact = regression_of_task(denoising_task("edm", sigma=sigma), DataModes.of(None, covariance))
+    weight = np.array([[0.2, 0.1], [-0.3, 0.5]])
+    inputs = np.random.default_rng(0).multivariate_normal(
+        np.zeros(2), covariance + sigma**2 * np.eye(2), 200_000
+    )
+    off = inputs @ (weight - exact.optimum.weight).T / sigma**2
+    squares = (off**2).sum(axis=1)
+    error, deviation = squares.mean(), squares.std() / np.sqrt(len(squares))
+    expected = exact.excess_loss(weight, np.zeros(2)) / sigma**4
+    assert abs(error - expected) < 4.5 * deviation
+    assert deviation < 0.05 * expected
