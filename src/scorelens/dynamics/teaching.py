@@ -6,7 +6,8 @@ import numpy as np
 
 from scorelens.dynamics import gain_law
 from scorelens.dynamics.laws.preconditioned import PreconditionedOneLayer
-from scorelens.dynamics.laws.sampling_integral import LawOfAllLevels, quadrature_deviation
+from scorelens.dynamics.laws.relaxation import RelaxationLaw
+from scorelens.dynamics.laws.sampling_integral import quadrature_deviation
 
 GAIN_SENSITIVITY = 2.0
 """Derivative of the log generated variance by the gain, per unit of ``log(sigma)``: the same for every
@@ -14,7 +15,7 @@ mode and every noise level of the sampler ([E16])."""
 
 
 def responsibility(
-    law: LawOfAllLevels,
+    law: RelaxationLaw,
     eigenvalue: np.ndarray,
     sigma: np.ndarray,
     flow_time: float = 0.0,

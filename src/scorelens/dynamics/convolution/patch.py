@@ -54,7 +54,7 @@ class PatchConvolution(WeightLaw):
     array([4.9186, 1.4142, 0.4066, 1.4142])
     """
 
-    name: ClassVar[str] = "patch convolution"
+    name: ClassVar[str] = "patch-convolution"
     equation: ClassVar[str] = "learning dynamics (10.3), (10.4)"
     reference: ClassVar[str] = "wang2025, Prop. 5.4"
 

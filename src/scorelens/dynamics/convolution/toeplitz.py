@@ -35,7 +35,7 @@ class ToeplitzConvolution(WeightLaw):
     array([0. , 0.5, 0. ])
     """
 
-    name: ClassVar[str] = "toeplitz convolution"
+    name: ClassVar[str] = "toeplitz-convolution"
     equation: ClassVar[str] = "learning dynamics (10.6), (10.7)"
     reference: ClassVar[str] = "wang2025, App. G.4.1"
 

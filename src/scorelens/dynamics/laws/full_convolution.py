@@ -38,7 +38,7 @@ class FullConvolution(RescaledLaw):
 
     n_pixels: int
     law: GainLaw = field(default_factory=OneLayer)
-    name: ClassVar[str] = "full convolution"
+    name: ClassVar[str] = "full-convolution"
     equation: ClassVar[str] = "learning dynamics (10.2)"
     reference: ClassVar[str] = "wang2025, Prop. 5.3"
 

@@ -95,7 +95,7 @@ class FullConvolutionTwin(CircularTwin):
     [[0.0, 0.5, 1.0, 1.5]]
     """
 
-    law: ClassVar[str] = "full convolution"
+    law: ClassVar[str] = "full-convolution"
     reference: ClassVar[str] = "wang2025, Prop. 5.3"
 
     def __init__(
@@ -140,7 +140,7 @@ class TwoLayerConvolutionTwin(CircularTwin):
     [[0.25, 0.0], [0.0, 0.25]]
     """
 
-    law: ClassVar[str] = "full convolution"
+    law: ClassVar[str] = "full-convolution"
     reference: ClassVar[str] = "wang2025, App. G; learning dynamics, section 10.2"
 
     def __init__(
@@ -189,7 +189,7 @@ class PatchConvolutionTwin(CircularTwin):
     [0.0, 0.25, 0.0, 0.5]
     """
 
-    law: ClassVar[str] = "patch convolution"
+    law: ClassVar[str] = "patch-convolution"
     reference: ClassVar[str] = "wang2025, Prop. 5.4"
     offsets: Tensor
 

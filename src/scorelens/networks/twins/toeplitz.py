@@ -23,7 +23,7 @@ class ToeplitzConvolutionTwin(Twin):
     [[1.0, 0.5, 0.0], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]]
     """
 
-    law: ClassVar[str] = "toeplitz convolution"
+    law: ClassVar[str] = "toeplitz-convolution"
     loss: ClassVar[str] = "denoising"
     reference: ClassVar[str] = "wang2025, App. G.4.1"
     offsets: Tensor
