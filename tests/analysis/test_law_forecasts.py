@@ -95,6 +95,17 @@ def test_modes_that_never_learn_are_called_stuck_and_explained(make_run, make_sp
     assert "never gets modes 1-6 right" in said
 
 
+def test_stuck_modes_that_cross_a_threshold_are_not_said_to_be_learned(make_run):
+    """From a negative gain three layers only go to 0: far above the start, and far below the data."""
+    run = make_run(EIGENVALUES, config=_config("deep:3,initial_gain=-0.2", n_sigmas=40), steps=())
+    found = run.dataset("forecast")
+    assert found.stuck.values.all()
+    assert (found.emergence_status == "emerged").any()
+    said = " ".join(summary(run))
+    assert "6 modes are stuck (modes 1-6): from a start of 0 or below" in said
+    assert "cross the threshold of emergence all the same, without being learned" in said
+
+
 def test_what_a_tied_flow_cannot_hold_is_not_blamed_on_the_sampler(make_run):
     """Fully trained it generates 1 + eigenvalue ((11.5)), so that modes of variance 4 are 25% too strong."""
     run = make_run([4.0, 0.5, 0.1], config=_config("flow-two-layer", n_sigmas=160), steps=())

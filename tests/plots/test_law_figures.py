@@ -17,7 +17,7 @@ def known(scale: float = 1.0) -> xr.Dataset:
         {
             "emergence_time_by_criterion": (("criterion", "mode"), times),
             "emergence_status_by_criterion": (("criterion", "mode"), status),
-            "emergence_status": ("mode", status[0]),
+            "stuck": ("mode", [False, False, False, True, True]),
             "rising": ("mode", [True, True, False, True, False]),
             "gray": ("mode", [False, True, False, False, False]),
             "start_variance": ("mode", [0.01, 0.9, 5.0, 1e-6, 1e-6]),

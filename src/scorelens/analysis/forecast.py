@@ -122,6 +122,9 @@ def _emergence(modes: ModeForecast, start: np.ndarray) -> dict[str, xr.Variable]
         ),
         "rising": labelled(modes.eigenvalues > start, "Whether the mode starts below its target"),
         "gray": labelled(gray, "Whether the mode starts within a factor 2 of its target", equation="[E7]"),
+        "stuck": labelled(
+            modes.stuck(), "Whether the start never learns the mode at some noise level", equation=on_grid
+        ),
         "emergence_time": labelled(times[0], f"Dose at which the mode emerges ({CRITERIA[0]} mean)"),
         "emergence_status": labelled(statuses[0], "Status of the emergence time"),
         "emergence_time_by_criterion": labelled(times, "Dose at which the mode emerges"),

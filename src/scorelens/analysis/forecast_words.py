@@ -67,14 +67,20 @@ def _gray(alive: np.ndarray, status: np.ndarray) -> list[str]:
 
 
 def _stuck(forecast: xr.Dataset, alive: np.ndarray, status: np.ndarray) -> list[str]:
-    """Which modes the start keeps from ever emerging, and why."""
-    stuck = np.flatnonzero(alive & (status == STUCK))
+    """Which modes the start keeps from ever being learned, and why."""
+    mask = alive & (forecast["stuck"].values if "stuck" in forecast else status == STUCK)
+    stuck, crossed = np.flatnonzero(mask), np.flatnonzero(mask & (status == EMERGED))
     if not stuck.size:
         return []
     why = forecast.attrs.get("law_stuck") or "this start never learns"
     be = words.verb(stuck, "is", "are")
     count = "1 mode" if stuck.size == 1 else f"{stuck.size} modes"
-    return [f"{count} {be} stuck ({words.modes(stuck)}): {why}."]
+    sentences = [f"{count} {be} stuck ({words.modes(stuck)}): {why}."]
+    if crossed.size:
+        cross = words.verb(crossed, "crosses", "cross")
+        name = words.modes(crossed).capitalize()
+        sentences.append(f"{name} {cross} the threshold of emergence all the same, without being learned.")
+    return sentences
 
 
 def _never(forecast: xr.Dataset, alive: np.ndarray, status: np.ndarray) -> list[str]:

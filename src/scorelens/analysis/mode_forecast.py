@@ -72,6 +72,10 @@ class ModeForecast(ABC):
         """When each mode emerges."""
 
     @abstractmethod
+    def stuck(self) -> np.ndarray:
+        """Mask of the modes whose start never learns at the largest or the smallest noise level."""
+
+    @abstractmethod
     def gain(self, sigma: np.ndarray, flow_time: np.ndarray) -> np.ndarray:
         """Multiplier of each mode, ``(time, sigma, mode)``."""
 
@@ -98,6 +102,9 @@ class GainForecast(ModeForecast):
 
     def emergence(self, criterion: str) -> Emergence:
         return emergence_time(self.law, self.eigenvalues, criterion=criterion, sampler=self.sampler)
+
+    def stuck(self) -> np.ndarray:
+        return np.any([self.law.stuck(self.eigenvalues, level**2) for level in self.sampler.ends], axis=0)
 
     def gain(self, sigma: np.ndarray, flow_time: np.ndarray) -> np.ndarray:
         return self.law.gain(self.eigenvalues, sigma[:, None] ** 2, flow_time[:, None, None])

@@ -67,6 +67,9 @@ class PatchForecast(ModeForecast):
         status = np.where(at_start, AT_START, np.where(reached, EMERGED, UNREACHABLE))
         return Emergence(np.where(at_start, 0.0, time), status, criterion, "data")
 
+    def stuck(self) -> np.ndarray:
+        return np.zeros(len(self.eigenvalues), dtype=bool)
+
     def gain(self, sigma: np.ndarray, flow_time: np.ndarray) -> np.ndarray:
         gains = np.empty((len(flow_time), len(sigma), len(self.eigenvalues)))
         for law, chosen in self._parts:

@@ -13,15 +13,14 @@ from scorelens.plots.trajectories import BAND, band_shapes
 N_MODES = 256
 #: Farther from 1, a mode is drawn as a triangle at the border.
 FARTHEST = 1e3
-STUCK = "stuck"
 
 
 def limits(dataset: xr.Dataset) -> go.Figure:
     """Generated over data variance of each mode at time 0, after infinite training, and at best.
 
     ``dataset`` has the coordinate ``eigenvalue(mode)`` and ``start_variance``, ``limit_variance``,
-    ``optimal_variance`` (of the best linear denoiser) and ``emergence_status``, all ``(mode,)``. At most 256
-    log-spaced modes with variance are drawn; triangles lie beyond the axis.
+    ``optimal_variance`` (of the best linear denoiser) and ``stuck``, all ``(mode,)``. At most 256 log-spaced
+    modes with variance are drawn; triangles lie beyond the axis.
     """
     alive = dataset.isel(mode=np.flatnonzero(dataset["eigenvalue"].values > 0))
     small = thinned(alive, N_MODES)
@@ -57,7 +56,7 @@ def _line(dataset: xr.Dataset, name: str, label: str, colour: str, dash: str) ->
 
 def _points(dataset: xr.Dataset) -> list[go.Scatter]:
     ratio = _ratio(dataset, "limit_variance")
-    stuck = dataset["emergence_status"].values == STUCK
+    stuck = dataset["stuck"].values.astype(bool)
     right = (ratio >= BAND[0]) & (ratio <= BAND[1])
     groups = (
         ("after infinite training: right", right & ~stuck, style.BLUE, "circle"),

@@ -234,6 +234,6 @@ def _counts(forecast: xr.Dataset) -> dict[str, int]:
     def right(name: str) -> int:
         return round(float(_share_at_end(forecast, name)["learned_share"][0]) * int(alive.sum()))
 
-    stuck = int((alive & (forecast["emergence_status"].values == STUCK)).sum())
+    stuck = int((alive & forecast["stuck"].values).sum())
     counts = {"right": right("limit_variance"), "best": right("optimal_variance"), STUCK: stuck}
     return {"modes": int(alive.sum()), **counts}

@@ -17,7 +17,7 @@ TABLE_ROWS = 60
 def limits(evidence: Evidence) -> Section:
     """The section on what infinite training ends at, and which modes are stuck before it."""
     forecast = evidence.forecast
-    known = forecast is not None and "optimal_variance" in forecast
+    known = forecast is not None and {"optimal_variance", "stuck"} <= set(forecast)
     return Section(
         name="limits",
         short_title="Limits",
@@ -52,7 +52,7 @@ def _table(forecast: xr.Dataset) -> Table:
         "after infinite training": limit,
         "best linear denoiser": small["optimal_variance"].values,
         "after / data": np.divide(limit, data, out=np.full_like(limit, np.nan), where=data > 0),
-        "status": small["emergence_status"].values,
+        "stuck": small["stuck"].values.astype(bool),
     }
     note = left_out("modes", rows, forecast.sizes["mode"], "datasets.zarr/forecast (there, mode 1 is mode 0)")
     return Table.of_columns("Variance of each mode before and after training", columns, note)
