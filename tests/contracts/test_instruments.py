@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from scorelens import instruments
-from scorelens.core.linear_denoiser import LinearDenoiser
+from scorelens.core.mode_spectrum import optimal_linear_denoiser
 from scorelens.core.spectrum import Spectrum
 from scorelens.data import Data
 from scorelens.instruments import evaluation
@@ -70,7 +70,7 @@ def setting(request):
 
 def _denoiser(kind: str, spectrum: Spectrum):
     if kind == "linear":
-        return LinearDenoiser.optimal(spectrum)
+        return optimal_linear_denoiser(spectrum)
     torch.manual_seed(0)
     return Network(spectrum.dim) if kind == "network" else lambda x, sigma: x / (1 + sigma**2)
 
@@ -147,7 +147,7 @@ def test_results_follow_the_schema(cls, setting, denoiser):
 
 def test_results_can_be_stored(setting, tmp_path):
     battery = instruments.standard(*setting, CONFIG)
-    measured = instruments.measure_all(battery, LinearDenoiser.optimal(setting[2]))
+    measured = instruments.measure_all(battery, optimal_linear_denoiser(setting[2]))
     run = Run.create(tmp_path / "run", CONFIG)
     run.write_measurement(7, measured)
     for name, dataset in measured.items():

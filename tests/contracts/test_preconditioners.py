@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from scorelens.core.linear_denoiser import LinearDenoiser
+from scorelens.core.mode_spectrum import optimal_linear_denoiser
 from scorelens.core.spectrum import Spectrum
 from scorelens.networks import ALL, EDM, AssumedCovariance, Preconditioner, Spectral, SpectralSkip
 
@@ -80,7 +80,7 @@ def test_identity_network_adds_output_times_input(cls, rank):
 def test_start_is_the_optimal_linear_denoiser(cls):
     torch.manual_seed(0)
     x = torch.randn(7, *EVENT, dtype=torch.float64) * 3
-    optimal = LinearDenoiser.optimal(spectrum())
+    optimal = optimal_linear_denoiser(spectrum())
     preconditioner = build(cls)
     for sigma in SIGMAS:
         level = sigma.expand(len(x))

@@ -8,6 +8,7 @@ import torch
 
 from scorelens.core.denoiser import Denoiser
 from scorelens.core.linear_denoiser import LinearDenoiser
+from scorelens.core.mode_spectrum import optimal_linear_denoiser
 from scorelens.core.spectrum import Spectrum
 
 DIM = 6
@@ -33,7 +34,7 @@ def dense(spectrum: Spectrum, sigma: float) -> np.ndarray:
 def test_optimal_is_the_wiener_filter(n_modes: int, residual: float, sigma: float) -> None:
     spectrum = modes(n_modes, residual)
     x = torch.randn(5, 1, 2, 3, dtype=torch.float64)
-    made = LinearDenoiser.optimal(spectrum)(x, sigma)
+    made = optimal_linear_denoiser(spectrum)(x, sigma)
     exact = (x.flatten(1).numpy() - spectrum.mean) @ dense(spectrum, sigma).T + spectrum.mean
     np.testing.assert_allclose(made.flatten(1).numpy(), exact, atol=1e-12)
 
@@ -70,7 +71,7 @@ def test_without_a_rest_gain_the_rest_is_the_mean() -> None:
 
 
 def test_each_row_has_its_own_level() -> None:
-    denoiser = LinearDenoiser.optimal(modes(3, 0.1))
+    denoiser = optimal_linear_denoiser(modes(3, 0.1))
     x = torch.randn(3, 1, 2, 3, dtype=torch.float64)
     sigma = torch.tensor([0.1, 1.0, 10.0], dtype=torch.float64)
     alone = torch.cat([denoiser(x[i : i + 1], float(sigma[i])) for i in range(3)])
@@ -79,7 +80,7 @@ def test_each_row_has_its_own_level() -> None:
 
 
 def test_dtype_of_x_and_gradient_in_x() -> None:
-    denoiser = LinearDenoiser.optimal(modes(3, 0.1))
+    denoiser = optimal_linear_denoiser(modes(3, 0.1))
     x = torch.randn(2, 1, 2, 3, requires_grad=True)
     out = denoiser(x, torch.tensor([0.5, 2.0]))
     assert out.dtype == torch.float32
@@ -89,7 +90,7 @@ def test_dtype_of_x_and_gradient_in_x() -> None:
 
 
 def test_it_is_a_denoiser_and_a_module_that_moves() -> None:
-    denoiser = LinearDenoiser.optimal(modes())
+    denoiser = optimal_linear_denoiser(modes())
     assert isinstance(denoiser, Denoiser)
     assert denoiser.float().mean.dtype == torch.float32
     assert set(denoiser.state_dict()) == {"mean", "eigenvectors"}
@@ -97,14 +98,14 @@ def test_it_is_a_denoiser_and_a_module_that_moves() -> None:
 
 def test_later_changes_of_the_arrays_do_not_reach_it() -> None:
     spectrum = modes()
-    denoiser = LinearDenoiser.optimal(spectrum)
+    denoiser = optimal_linear_denoiser(spectrum)
     spectrum.mean[:] = 0
     assert float(denoiser.mean.abs().sum()) > 0
 
 
 def test_gains_are_those_given() -> None:
     spectrum = modes(3, 0.1)
-    denoiser, sigma = LinearDenoiser.optimal(spectrum), np.array([0.5, 2.0])
+    denoiser, sigma = optimal_linear_denoiser(spectrum), np.array([0.5, 2.0])
     exact = spectrum.eigenvalues / (spectrum.eigenvalues + sigma[:, None] ** 2)
     np.testing.assert_allclose(denoiser.gain(sigma), exact)
     np.testing.assert_allclose(denoiser.rest_gain(sigma), 0.1 / (0.1 + sigma**2))

@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import ortho_group
 
 from scorelens.core.linear_denoiser import LinearDenoiser
+from scorelens.core.mode_spectrum import optimal_linear_denoiser
 from scorelens.core.sigma_grid import karras
 from scorelens.core.spectrum import Spectrum
 from scorelens.data import Data
@@ -51,7 +52,7 @@ def _transfer(spectrum: Spectrum, n: int = 500) -> TransferFunction:
 
 def test_transfer_of_the_optimal_denoiser_is_wieners():
     spectrum = _spectrum()
-    measured = _transfer(spectrum).measure(LinearDenoiser.optimal(spectrum))
+    measured = _transfer(spectrum).measure(optimal_linear_denoiser(spectrum))
     exact = np.stack([_wiener(sigma) for sigma in SIGMAS])
     np.testing.assert_allclose(measured.transfer, exact, atol=2e-5)
     np.testing.assert_allclose(measured.optimal_transfer, exact, rtol=1e-12)
@@ -76,7 +77,7 @@ def test_transfer_where_modes_mix_is_the_diagonal_within_its_standard_error():
 
 def test_implied_variance_is_heuns_product_on_the_sampler_grid():
     spectrum = _spectrum()
-    measured = _transfer(spectrum).measure(LinearDenoiser.optimal(spectrum))
+    measured = _transfer(spectrum).measure(optimal_linear_denoiser(spectrum))
     np.testing.assert_allclose(measured.implied_variance, heun_variance(_wiener, GRID), rtol=0.01)
 
 
@@ -87,7 +88,7 @@ def _generated(spectrum: Spectrum, denoiser: LinearDenoiser, n: int = 3000):
 @pytest.mark.parametrize("n_modes", [DIM, 3])
 def test_generated_variance_of_the_optimal_denoiser_is_heuns_product(n_modes):
     spectrum = _spectrum(n_modes)
-    measured = _generated(spectrum, LinearDenoiser.optimal(_spectrum()))
+    measured = _generated(spectrum, optimal_linear_denoiser(_spectrum()))
     exact, error = heun_variance(_wiener, GRID)[:n_modes], measured.standard_error.values
     deviation = np.abs(measured.generated_variance.values - exact)
     assert (deviation < 4.5 * error + 1e-4 * exact).all()  # single precision
@@ -99,7 +100,7 @@ def test_generated_variance_where_modes_mix_is_that_of_the_covariance():
     spectrum = _spectrum()
     frame = ortho_group.rvs(DIM, random_state=7)
     turned = Spectrum(spectrum.mean, EIGENVALUES, frame, 1000, spectrum.total_variance, (DIM,))
-    measured = _generated(spectrum, LinearDenoiser.optimal(turned))
+    measured = _generated(spectrum, optimal_linear_denoiser(turned))
     overlap = (spectrum.eigenvectors.T @ frame) ** 2
     exact, error = overlap @ heun_variance(_wiener, GRID), measured.standard_error.values
     z = (measured.generated_variance.values - exact) / error
@@ -127,7 +128,7 @@ def test_generated_mean_is_that_of_the_probability_flow():
 @pytest.mark.parametrize("n_modes", [DIM, 3])
 def test_alignment_of_a_perfect_denoiser_is_its_ceiling_on_average(n_modes):
     spectrum = _spectrum(n_modes)
-    optimal = LinearDenoiser.optimal(_spectrum())
+    optimal = optimal_linear_denoiser(_spectrum())
     draws = [GeneratedVariance(spectrum, GRID, 60, seed=s).measure(optimal) for s in range(40)]
     alignment = np.stack([draw.alignment.values for draw in draws])
     error = alignment.std(axis=0, ddof=1) / np.sqrt(len(draws))
@@ -148,5 +149,5 @@ def test_alignment_falls_where_modes_are_mixed():
         spectrum.total_variance,
         (DIM,),
     )
-    measured = _generated(spectrum, LinearDenoiser.optimal(turned))
+    measured = _generated(spectrum, optimal_linear_denoiser(turned))
     assert (measured.alignment < measured.alignment_ceiling - 0.1).values[:4].all()

@@ -8,7 +8,7 @@ import torch
 from scipy.special import softmax
 from scipy.stats import ortho_group
 
-from scorelens.core.linear_denoiser import LinearDenoiser
+from scorelens.core.mode_spectrum import optimal_linear_denoiser
 from scorelens.core.noise_level import LogNormal, LogUniform
 from scorelens.core.spectrum import Spectrum
 from scorelens.data import Data
@@ -37,7 +37,7 @@ def _loss(n: int) -> DenoisingLoss:
 
 @pytest.fixture(scope="module")
 def optimal_measured():
-    return _loss(3000).measure(LinearDenoiser.optimal(_spectrum()))
+    return _loss(3000).measure(optimal_linear_denoiser(_spectrum()))
 
 
 @pytest.mark.parametrize("part", ["train", "held_out"])

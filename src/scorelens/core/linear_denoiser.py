@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, final
+from typing import final
 
 import numpy as np
 import torch
@@ -11,9 +11,6 @@ from torch import Tensor
 
 from scorelens.core import checks
 from scorelens.core.denoiser import per_sample
-
-if TYPE_CHECKING:
-    from scorelens.core.spectrum import Spectrum
 
 Gain = Callable[[np.ndarray], np.ndarray]
 
@@ -53,14 +50,6 @@ class LinearDenoiser(torch.nn.Module):
         self._gain = gain
         self._rest_gain = rest_gain
 
-    @classmethod
-    def optimal(cls, spectrum: Spectrum) -> LinearDenoiser:
-        """The best linear denoiser (Wiener's) of this spectrum: ``gain = variance / (variance + sigma^2)``.
-
-        Directions outside the spectrum's modes share its ``residual_variance``.
-        """
-        return spectrum.denoiser(_wiener)
-
     def gain(self, sigma: np.ndarray) -> np.ndarray:
         """Gains of the modes, shape ``(s, k)``, at noise levels ``sigma > 0`` of shape ``(s,)``."""
         checks.positive("sigma", sigma, "a denoiser is defined at positive noise only")
@@ -87,10 +76,6 @@ class LinearDenoiser(torch.nn.Module):
         centred = x.flatten(1) - mean
         modes = ((gain - rest) * (centred @ basis)) @ basis.T
         return (mean + modes + rest * centred).reshape(x.shape)
-
-
-def _wiener(variance: np.ndarray) -> Gain:
-    return lambda sigma: variance / (variance + sigma[:, None] ** 2)  # [E3], psi*
 
 
 def _check_shapes(mean: tuple[int, ...], eigenvectors: tuple[int, ...], event_shape: tuple[int, ...]) -> None:

@@ -25,3 +25,16 @@ class ModeSpectrum(Protocol):
     def denoiser(self, gain_of: GainOf) -> Denoiser:
         """The linear denoiser around the mean that multiplies each mode by its gain."""
         ...
+
+
+def optimal_linear_denoiser(spectrum: ModeSpectrum) -> Denoiser:
+    """The best linear denoiser (Wiener's) of this spectrum: ``gain = variance / (variance + sigma^2)``.
+
+    Directions outside the spectrum's modes share its residual variance.
+
+    >>> from scorelens.core.spectrum import Spectrum
+    >>> spectrum = Spectrum(np.zeros(2), np.array([4.0, 1.0]), np.eye(2), 10, 5.0, (2,))
+    >>> optimal_linear_denoiser(spectrum).gain(np.array([1.0]))
+    array([[0.8, 0.5]])
+    """
+    return spectrum.denoiser(lambda variance: lambda sigma: variance / (variance + sigma[:, None] ** 2))

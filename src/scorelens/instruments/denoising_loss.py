@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from scorelens.core.denoiser import Denoiser
-from scorelens.core.linear_denoiser import LinearDenoiser
+from scorelens.core.mode_spectrum import optimal_linear_denoiser
 from scorelens.core.noise_level import NoiseLevelLaw
 from scorelens.core.spectrum import Spectrum
 from scorelens.instruments.base import Instrument
@@ -79,7 +79,7 @@ class DenoisingLoss(Instrument):
 
     @cached_property
     def _linear_held_out(self) -> _Losses:
-        return self._losses(LinearDenoiser.optimal(self.spectrum), self.held_out)
+        return self._losses(optimal_linear_denoiser(self.spectrum), self.held_out)
 
     def _measure(self, denoiser: Denoiser) -> xr.Dataset:
         train, held_out = (self._losses(denoiser, probes) for probes in (self.train, self.held_out))
