@@ -59,7 +59,7 @@ def test_where_training_ends_tells_right_wrong_and_stuck_apart():
     np.testing.assert_array_equal(named["after infinite training: right"].x, [1, 3])
     np.testing.assert_array_equal(named["after infinite training: never right"].x, [2])
     np.testing.assert_allclose(named["after infinite training: never right"].y, [2.0])
-    stuck = named["stuck"]
+    stuck = named["after infinite training: stuck"]
     assert list(stuck.x) == [4]
     assert stuck.y[0] == 1e-3
     assert stuck.marker.symbol[0] == "triangle-down"

@@ -17,6 +17,8 @@ FREQUENCIES = (
 )
 #: A mode whose end is the best linear denoiser's to this factor is as right as this sampler lets it be.
 AS_BEST = 1.05
+#: Less than this factor between two doses is hardly an order.
+LATER = 1.1
 
 
 def law_sentences(forecast: xr.Dataset, about_data: list[str]) -> list[str]:
@@ -51,9 +53,10 @@ def _order(forecast: xr.Dataset, timed: np.ndarray, branch: str) -> list[str]:
         return []
     dose = forecast["emergence_time"].values
     first, last = timed[np.argmin(dose[timed])], timed[np.argmax(dose[timed])]
+    ratio = float(dose[last] / dose[first])
+    later = f"after {words.factor(ratio)} times as much training" if ratio >= LATER else "nearly together"
     return [
-        f"By the law, of the {branch} modes mode {first + 1} emerges first and mode {last + 1} last, after "
-        f"{words.factor(float(dose[last] / dose[first]))} times as much training."
+        f"By the law, of the {branch} modes mode {first + 1} emerges first and mode {last + 1} last, {later}."
     ]
 
 

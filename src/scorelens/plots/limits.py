@@ -61,7 +61,7 @@ def _points(dataset: xr.Dataset) -> list[go.Scatter]:
     groups = (
         ("after infinite training: right", right & ~stuck, style.BLUE, "circle"),
         ("after infinite training: never right", ~right & ~stuck, style.VERMILION, "square"),
-        ("stuck", stuck, style.PURPLE, "x"),
+        ("after infinite training: stuck", stuck, style.PURPLE, "x"),
     )
     return [_group(dataset, ratio, *group) for group in groups if group[1].any()]
 
