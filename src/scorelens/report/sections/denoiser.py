@@ -79,8 +79,8 @@ def noise_levels(evidence: Evidence) -> Section:
 def _transfer_panel(dataset: xr.Dataset) -> Panel:
     caption = (
         "Each row is a mode, each column a noise level; bright is removed, dark is kept. Move the slider "
-        "through training, or show what is missing to the optimum. For the best linear denoiser the border runs "
-        "along σ = √λ."
+        "through training, or show what is missing to the optimum. For the best linear denoiser the border "
+        "runs along σ = √λ."
     )
     title = "Transfer function over noise level and mode"
     return Panel("transfer-map", title, caption, plots.transfer(dataset), _transfer_table(dataset))
