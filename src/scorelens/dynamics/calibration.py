@@ -12,6 +12,7 @@ from scipy import special
 from scorelens.core import checks
 from scorelens.dynamics import gain_law
 from scorelens.dynamics.gain_law import VarianceTrajectory
+from scorelens.dynamics.values import Values
 
 FITS = ("auto", "scale", "scale_exponent")
 _ENOUGH_FOR_EXPONENT = 10
@@ -60,16 +61,14 @@ class Calibration:
         """Standard deviation of ``exponent``; 0 if it was not fitted."""
         return float(np.sqrt(self.covariance[1, 1]))
 
-    def dose(self, step: np.ndarray | float) -> np.ndarray:
+    def dose(self, step: Values) -> np.ndarray:
         """Dose that the law needs to look like the run after ``step`` optimizer steps."""
         step = gain_law.non_negative("step", step)
         started = step > 0.0
         log_dose = (np.log(np.where(started, step, 1.0)) - self.log_scale) / self.exponent
         return np.where(started, np.exp(log_dose), 0.0)
 
-    def forecast(
-        self, dose: np.ndarray, *, level: float = 0.9, after: np.ndarray | float | None = None
-    ) -> StepForecast:
+    def forecast(self, dose: np.ndarray, *, level: float = 0.9, after: Values | None = None) -> StepForecast:
         """Emergence steps of modes with these emergence ``dose (mode,)``, with intervals of the given level
         ([E30]).
 
@@ -109,7 +108,7 @@ def calibrate(
     step: np.ndarray,
     censored: np.ndarray | Sequence[bool],
     *,
-    sd: np.ndarray | float | None = None,
+    sd: Values | None = None,
     fit: str = "auto",
     exponent_prior_sd: float | None = 0.25,
 ) -> Calibration:
@@ -182,7 +181,7 @@ class _Likelihood:
         x: np.ndarray,
         y: np.ndarray,
         late: np.ndarray,
-        sd: np.ndarray | float | None,
+        sd: Values | None,
         with_exponent: bool,
         prior_sd: float | None,
     ) -> None:
@@ -268,9 +267,7 @@ def _lag_correlation(residual: np.ndarray, order: np.ndarray) -> float:
     return float(np.clip((ordered[1:] * ordered[:-1]).sum() / power, 0.0, _LARGEST_CORRELATION))
 
 
-def _quantile(
-    centre: np.ndarray, width: np.ndarray, q: float, after: np.ndarray | float | None
-) -> np.ndarray:
+def _quantile(centre: np.ndarray, width: np.ndarray, q: float, after: Values | None) -> np.ndarray:
     """Quantile of a normal, conditional on lying beyond ``log(after)``; in the log domain, for the far
     tail."""
     if after is None:

@@ -7,12 +7,13 @@ import numpy as np
 from scorelens.core import checks
 from scorelens.dynamics import gain_law
 from scorelens.dynamics.gain_law import GainLaw
+from scorelens.dynamics.values import Values
 
 _SERIES_BELOW = 0.5
 _SERIES_TERMS = 18
 
 
-def kl_from_log_ratio(log_ratio: np.ndarray | float) -> np.ndarray:
+def kl_from_log_ratio(log_ratio: Values) -> np.ndarray:
     """``KL(N(0, a) || N(0, b))`` of scalar Gaussians with ``log_ratio = log(a / b)``, in nats; shape kept.
 
     ``(exp(d) - 1 - d) / 2``, without cancellation near 0 and infinite for an infinite ratio (learning
@@ -33,11 +34,7 @@ def kl_from_log_ratio(log_ratio: np.ndarray | float) -> np.ndarray:
     return np.where(near, 0.25 * small**2 * series, direct)
 
 
-def kl_per_mode(
-    variance: np.ndarray | float,
-    reference_variance: np.ndarray | float,
-    mean_difference: np.ndarray | float = 0.0,
-) -> np.ndarray:
+def kl_per_mode(variance: Values, reference_variance: Values, mean_difference: Values = 0.0) -> np.ndarray:
     """``KL(N(m, variance) || N(m', reference_variance))`` per mode, in nats ((6.4)); swap them for the other
     way.
 
@@ -63,8 +60,8 @@ def kl_per_mode(
 
 def log_ratio_to_data(
     law: GainLaw,
-    eigenvalue: np.ndarray | float,
-    flow_time: np.ndarray | float,
+    eigenvalue: Values,
+    flow_time: Values,
     sigma_min: float,
     sigma_max: float,
 ) -> np.ndarray:
@@ -78,8 +75,8 @@ def log_ratio_to_data(
 
 def log_ratio_to_limit(
     law: GainLaw,
-    eigenvalue: np.ndarray | float,
-    flow_time: np.ndarray | float,
+    eigenvalue: Values,
+    flow_time: Values,
     sigma_min: float,
     sigma_max: float,
 ) -> np.ndarray:

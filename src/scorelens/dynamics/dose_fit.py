@@ -12,6 +12,7 @@ from scorelens.core import checks
 from scorelens.dynamics import gain_law
 from scorelens.dynamics.gain_law import GainLaw, VarianceTrajectory
 from scorelens.dynamics.sampler import ExactSampler, Sampler
+from scorelens.dynamics.values import Values
 
 _LOG_DOSES = np.arange(-16.0, 28.01, 0.2)
 _STARTS = np.arange(-14.0, 14.1, 1.0)
@@ -32,14 +33,14 @@ class DoseFit:
     residual_sd: float
     n_modes: int
 
-    def dose(self, step: np.ndarray | float) -> np.ndarray:
+    def dose(self, step: Values) -> np.ndarray:
         """Dose after ``step`` optimizer steps, same shape; 0 at step 0."""
         step = gain_law.non_negative("step", step)
         started = step > 0.0
         log_dose = self.log_scale + self.exponent * np.log(np.where(started, step, 1.0))
         return np.where(started, np.exp(log_dose), 0.0)
 
-    def step(self, dose: np.ndarray | float) -> np.ndarray:
+    def step(self, dose: Values) -> np.ndarray:
         """Optimizer step at which ``dose`` is reached, same shape; infinite for an infinite dose."""
         dose = np.asarray(dose, dtype=float)
         started = dose > 0.0

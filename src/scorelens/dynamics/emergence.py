@@ -13,6 +13,7 @@ from scorelens.dynamics.criterion import criterion_named
 from scorelens.dynamics.first_crossing import UNREACHED, first_crossing
 from scorelens.dynamics.gain_law import GainLaw, VarianceTrajectory
 from scorelens.dynamics.sampler import ExactSampler, Sampler
+from scorelens.dynamics.values import Values
 
 EMERGED = "emerged"
 AT_START = "at start"
@@ -45,7 +46,7 @@ class Emergence:
 
 def emergence_time(
     law: GainLaw,
-    eigenvalue: np.ndarray | float,
+    eigenvalue: Values,
     *,
     criterion: str = "harmonic",
     target: str = "data",
@@ -109,8 +110,8 @@ def trajectory_emergence(
 
 def gain_emergence_time(
     law: GainLaw,
-    eigenvalue: np.ndarray | float,
-    noise_variance: np.ndarray | float,
+    eigenvalue: Values,
+    noise_variance: Values,
     *,
     criterion: str = "harmonic",
 ) -> Emergence:
@@ -150,9 +151,7 @@ def log_distance(law: GainLaw, eigenvalue: np.ndarray, target: str, sampler: Sam
     return gain_law.log_abs(np.asarray(eigenvalue)) - sampler.log_start(law, eigenvalue)
 
 
-def gray_zone(
-    start_variance: np.ndarray | float, data_variance: np.ndarray | float, factor: float = 2.0
-) -> np.ndarray:
+def gray_zone(start_variance: Values, data_variance: Values, factor: float = 2.0) -> np.ndarray:
     """Mask of the modes that start within ``factor`` of their target ([E7]): too little happens to be timed.
 
     >>> gray_zone(0.25, np.array([1.0, 0.3, 0.1]))
@@ -179,6 +178,6 @@ _PARTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def _over_modes(law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+def _over_modes(law: GainLaw, eigenvalue: Values) -> np.ndarray:
     modes = gain_law.non_negative("eigenvalue", eigenvalue)
     return np.broadcast_to(modes, np.broadcast_shapes(modes.shape, law.start_gain(modes, 1.0).shape))

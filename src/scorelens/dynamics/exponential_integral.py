@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
+from scorelens.dynamics.values import Values
+
 _SERIES_UP_TO = 1.5
 _SERIES_TERMS = 24
 _ASYMPTOTIC_FROM = 50.0
 _ASYMPTOTIC_TERMS = 20
 
 
-def ein(x: np.ndarray | float) -> np.ndarray:
+def ein(x: Values) -> np.ndarray:
     """``Ein(x)``, the integral of ``(1 - exp(-s)) / s`` from 0 to ``x >= 0``: entire, 0 at 0, ``~ ln x`` far
     out.
 
@@ -36,7 +38,7 @@ def _ein_series(x: np.ndarray) -> np.ndarray:
     return x * total
 
 
-def scaled_e1(x: np.ndarray | float) -> np.ndarray:
+def scaled_e1(x: Values) -> np.ndarray:
     """``exp(x) E1(x)`` for ``x > 0``: falls like ``1 / x`` where ``E1`` itself underflows.
 
     >>> float(scaled_e1(1e6).round(12))
@@ -52,9 +54,7 @@ def scaled_e1(x: np.ndarray | float) -> np.ndarray:
     return np.where(far, inverse * total, np.exp(near) * special.exp1(near))
 
 
-def e1_difference(
-    small: np.ndarray | float, large: np.ndarray | float, log_ratio: np.ndarray | float
-) -> np.ndarray:
+def e1_difference(small: Values, large: Values, log_ratio: Values) -> np.ndarray:
     """``E1(small) - E1(large)`` for ``0 <= small <= large``, where ``log_ratio = ln(large / small)``.
 
     Finite where both arguments are 0 (their ratio is all that matters there).

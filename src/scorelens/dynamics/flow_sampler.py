@@ -11,6 +11,7 @@ from scorelens.dynamics.gain_law import GainLaw, VarianceTrajectory
 from scorelens.dynamics.laws.flow_matching import FlowMatchingLaw
 from scorelens.dynamics.laws.flow_time_axis import PathSegment
 from scorelens.dynamics.sampler import Sampler
+from scorelens.dynamics.values import Values
 
 
 @final
@@ -42,20 +43,20 @@ class FlowSampler(Sampler):
     def keeps_monotone(self, law: GainLaw) -> bool:
         return law.monotone
 
-    def stuck(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+    def stuck(self, law: GainLaw, eigenvalue: Values) -> np.ndarray:
         flow = _of_flow_matching(law)
         return flow.stuck_at(eigenvalue, self.t0) | flow.stuck_at(eigenvalue, self.t1)
 
-    def log_start(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+    def log_start(self, law: GainLaw, eigenvalue: Values) -> np.ndarray:
         return _of_flow_matching(law).log_flow_start(eigenvalue, self.t0, self.t1)
 
-    def log_limit(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+    def log_limit(self, law: GainLaw, eigenvalue: Values) -> np.ndarray:
         return _of_flow_matching(law).log_flow_limit(eigenvalue, self.t0, self.t1)
 
-    def log_way(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+    def log_way(self, law: GainLaw, eigenvalue: Values) -> np.ndarray:
         return self.log_limit(law, eigenvalue) - self.log_start(law, eigenvalue)
 
-    def trajectory(self, law: GainLaw, eigenvalue: np.ndarray | float) -> VarianceTrajectory:
+    def trajectory(self, law: GainLaw, eigenvalue: Values) -> VarianceTrajectory:
         segment = PathSegment.between_times(eigenvalue, self.t0, self.t1)
         return _of_flow_matching(law).trajectory_across(segment)
 

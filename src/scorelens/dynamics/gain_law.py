@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from scorelens.core import checks
+from scorelens.dynamics.values import Values
 
 if TYPE_CHECKING:
     from scorelens.core.denoiser import Denoiser
@@ -24,11 +25,11 @@ class VarianceTrajectory(ABC):
     """
 
     @abstractmethod
-    def growth(self, flow_time: np.ndarray | float) -> np.ndarray:
+    def growth(self, flow_time: Values) -> np.ndarray:
         """``log(generated variance / start variance)``: 0 at time 0."""
 
     @abstractmethod
-    def growth_and_slope(self, flow_time: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    def growth_and_slope(self, flow_time: Values) -> tuple[np.ndarray, np.ndarray]:
         """`growth` and its derivative by flow time."""
 
 
@@ -72,45 +73,38 @@ class GainLaw(ABC):
         """Whether every parameter is a scalar, so that modes differ by their eigenvalue only."""
 
     @abstractmethod
-    def start_gain(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def start_gain(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         """Gain before training."""
 
     @abstractmethod
-    def limit_gain(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def limit_gain(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         """Gain after infinite training."""
 
     @abstractmethod
     def evolve(
         self,
-        gain: np.ndarray | float,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        gain: Values,
+        eigenvalue: Values,
+        noise_variance: Values,
+        flow_time: Values,
     ) -> np.ndarray:
         """Closed-form gain after ``flow_time`` if it is ``gain`` now."""
 
     @abstractmethod
-    def rate(
-        self, gain: np.ndarray | float, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float
-    ) -> np.ndarray:
+    def rate(self, gain: Values, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         """Derivative of the gain by flow time: the right-hand side of the ODE, from the gradient of the
         loss."""
 
     @abstractmethod
-    def change(
-        self,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
-        flow_time: np.ndarray | float,
-    ) -> np.ndarray:
+    def change(self, eigenvalue: Values, noise_variance: Values, flow_time: Values) -> np.ndarray:
         """Gain after ``flow_time`` less the start gain, without cancellation early in training."""
 
     @abstractmethod
     def log_gap(
         self,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        eigenvalue: Values,
+        noise_variance: Values,
+        flow_time: Values,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Sign and logarithm of the gain after ``flow_time`` less the limit gain, without underflow late.
 
@@ -120,11 +114,11 @@ class GainLaw(ABC):
     @abstractmethod
     def travel_time(
         self,
-        gain: np.ndarray | float,
-        way: np.ndarray | float,
-        left: np.ndarray | float,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
+        gain: Values,
+        way: Values,
+        left: Values,
+        eigenvalue: Values,
+        noise_variance: Values,
     ) -> np.ndarray:
         """Flow time in which the gain moves from ``gain`` to ``gain + way``.
 
@@ -133,38 +127,30 @@ class GainLaw(ABC):
         """
 
     @abstractmethod
-    def stuck(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def stuck(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         """Mask of the modes and noise levels at which the start never learns, however long it trains."""
 
     @abstractmethod
-    def log_start_variance(
-        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> np.ndarray:
+    def log_start_variance(self, eigenvalue: Values, sigma_min: float, sigma_max: float) -> np.ndarray:
         """Logarithm of the variance generated before training."""
 
     @abstractmethod
-    def log_limit_variance(
-        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> np.ndarray:
+    def log_limit_variance(self, eigenvalue: Values, sigma_min: float, sigma_max: float) -> np.ndarray:
         """Logarithm of the variance that the sampler generates with ``limit_gain`` at every noise level."""
 
     @abstractmethod
-    def log_limit_ratio(
-        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> np.ndarray:
+    def log_limit_ratio(self, eigenvalue: Values, sigma_min: float, sigma_max: float) -> np.ndarray:
         """``log(limit variance / data variance)``, small and exact; ``inf`` for an eigenvalue 0."""
 
     @abstractmethod
-    def trajectory(
-        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> VarianceTrajectory:
+    def trajectory(self, eigenvalue: Values, sigma_min: float, sigma_max: float) -> VarianceTrajectory:
         """Generated variance of these modes as a function of flow time, prepared for many evaluations."""
 
     @abstractmethod
     def log_deviation(
         self,
-        eigenvalue: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        eigenvalue: Values,
+        flow_time: Values,
         sigma_min: float,
         sigma_max: float,
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -174,18 +160,11 @@ class GainLaw(ABC):
         A deviation that is exactly zero has sign 0 and logarithm ``-inf``.
         """
 
-    def gain(
-        self,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
-        flow_time: np.ndarray | float,
-    ) -> np.ndarray:
+    def gain(self, eigenvalue: Values, noise_variance: Values, flow_time: Values) -> np.ndarray:
         """Multiplier that the trained denoiser applies to the mode."""
         return self.evolve(self.start_gain(eigenvalue, noise_variance), eigenvalue, noise_variance, flow_time)
 
-    def gain_function(
-        self, eigenvalue: np.ndarray | float, flow_time: float
-    ) -> Callable[[np.ndarray], np.ndarray]:
+    def gain_function(self, eigenvalue: Values, flow_time: float) -> Callable[[np.ndarray], np.ndarray]:
         """``f(sigma (s,)) -> (s, mode)`` at one flow time: what a linear denoiser takes."""
         modes = non_negative("eigenvalue", eigenvalue)
         return lambda sigma: self.gain(modes, positive("sigma", sigma)[..., None] ** 2, flow_time)
@@ -206,8 +185,8 @@ class GainLaw(ABC):
 
     def log_growth(
         self,
-        eigenvalue: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        eigenvalue: Values,
+        flow_time: Values,
         sigma_min: float,
         sigma_max: float,
     ) -> np.ndarray:
@@ -216,8 +195,8 @@ class GainLaw(ABC):
 
     def log_growth_slope(
         self,
-        eigenvalue: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        eigenvalue: Values,
+        flow_time: Values,
         sigma_min: float,
         sigma_max: float,
     ) -> np.ndarray:
@@ -226,8 +205,8 @@ class GainLaw(ABC):
 
     def log_generated_variance(
         self,
-        eigenvalue: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        eigenvalue: Values,
+        flow_time: Values,
         sigma_min: float,
         sigma_max: float,
     ) -> np.ndarray:
@@ -237,8 +216,8 @@ class GainLaw(ABC):
 
     def generated_variance(
         self,
-        eigenvalue: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        eigenvalue: Values,
+        flow_time: Values,
         sigma_min: float,
         sigma_max: float,
     ) -> np.ndarray:
@@ -247,8 +226,8 @@ class GainLaw(ABC):
 
     def flow_gain(
         self,
-        eigenvalue: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        eigenvalue: Values,
+        flow_time: Values,
         sigma_min: float,
         sigma_max: float,
     ) -> np.ndarray:
@@ -258,13 +237,13 @@ class GainLaw(ABC):
         return np.exp(0.5 * log_variance - np.log(sigma_max))  # learning dynamics (4.2)
 
 
-def non_negative(name: str, value: np.ndarray | float) -> np.ndarray:
+def non_negative(name: str, value: Values) -> np.ndarray:
     """``value`` in float64; ``ValueError`` unless every entry is finite and >= 0."""
     checks.non_negative(name, value)
     return np.asarray(value, dtype=float)
 
 
-def positive(name: str, value: np.ndarray | float) -> np.ndarray:
+def positive(name: str, value: Values) -> np.ndarray:
     """``value`` in float64; ``ValueError`` unless every entry is finite and > 0."""
     checks.positive(name, value)
     return np.asarray(value, dtype=float)
@@ -310,7 +289,7 @@ def check_sigma_range(sigma_min: float, sigma_max: float) -> None:
         raise ValueError(f"sigma_max must exceed sigma_min, got {sigma_max:g} <= {sigma_min:g}")
 
 
-def optimal_gain(eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+def optimal_gain(eigenvalue: Values, noise_variance: Values) -> np.ndarray:
     """Gain of the best linear denoiser, Wiener's: ``eigenvalue / (eigenvalue + noise_variance)``.
 
     >>> float(optimal_gain(3.0, 1.0))
@@ -320,9 +299,7 @@ def optimal_gain(eigenvalue: np.ndarray | float, noise_variance: np.ndarray | fl
     return modes / (modes + positive("noise_variance", noise_variance))
 
 
-def above_optimum(
-    gain: np.ndarray | float, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float
-) -> np.ndarray:
+def above_optimum(gain: Values, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
     """``gain - optimal_gain``, with its digits also where both are nearly 1.
 
     >>> float(above_optimum(1.0, 1e20, 1.0))
@@ -345,7 +322,7 @@ def log_variance_of_one_gain(gain: np.ndarray, sigma_min: float, sigma_max: floa
     return 2.0 * (gain * np.log(sigma_max) + (1.0 - gain) * np.log(sigma_min))  # learning dynamics (4.3)
 
 
-def log_converged_ratio(eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float) -> np.ndarray:
+def log_converged_ratio(eigenvalue: Values, sigma_min: float, sigma_max: float) -> np.ndarray:
     """`log_converged_variance` less the logarithm of ``eigenvalue``, small and exact; ``inf`` at 0."""
     check_sigma_range(sigma_min, sigma_max)
     modes = non_negative("eigenvalue", eigenvalue)
@@ -354,7 +331,7 @@ def log_converged_ratio(eigenvalue: np.ndarray | float, sigma_min: float, sigma_
     return np.where(modes > 0.0, ratio, np.inf)
 
 
-def log_converged_variance(eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float) -> np.ndarray:
+def log_converged_variance(eigenvalue: Values, sigma_min: float, sigma_max: float) -> np.ndarray:
     """Logarithm of the variance that the optimal denoiser generates between two noise levels.
 
     ``sigma_max^2 (eigenvalue + sigma_min^2) / (eigenvalue + sigma_max^2)``: the data variance only as

@@ -12,6 +12,7 @@ from scorelens.dynamics.emergence import Emergence, emergence_time, log_distance
 from scorelens.dynamics.laws.relaxation import RelaxationLaw
 from scorelens.dynamics.quadrature import steep_rule
 from scorelens.dynamics.sampler import ExactSampler
+from scorelens.dynamics.values import Values
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +29,7 @@ class LocalExponent:
 
 def local_exponent(
     law: RelaxationLaw,
-    eigenvalue: np.ndarray | float,
+    eigenvalue: Values,
     *,
     criterion: str = "harmonic",
     target: str = "data",

@@ -11,6 +11,7 @@ from scorelens.core import checks
 from scorelens.dynamics import gain_law
 from scorelens.dynamics.criterion import criterion_named
 from scorelens.dynamics.emergence import AT_START, EMERGED, gray_zone
+from scorelens.dynamics.values import Values
 
 CENSORED = "censored"
 GRAY = "gray"
@@ -45,7 +46,7 @@ class MeasuredEmergence:
 def emergence_step(
     steps: np.ndarray,
     trajectory: np.ndarray,
-    start: np.ndarray | float,
+    start: Values,
     target: np.ndarray,
     criterion: str = "harmonic",
     *,

@@ -13,6 +13,7 @@ import numpy as np
 from scorelens.core import checks
 from scorelens.dynamics import gain_law
 from scorelens.dynamics.gain_law import GainLaw, VarianceTrajectory
+from scorelens.dynamics.values import Values
 
 _BLOCK = 1 << 18
 
@@ -37,28 +38,26 @@ class Sampler(ABC):
         """Whether the generated variance of ``law`` is known to move one way only in flow time."""
 
     @abstractmethod
-    def stuck(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+    def stuck(self, law: GainLaw, eigenvalue: Values) -> np.ndarray:
         """Mask of the modes that ``law`` never learns at an end of the sampler's noise levels."""
 
     @abstractmethod
-    def log_start(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+    def log_start(self, law: GainLaw, eigenvalue: Values) -> np.ndarray:
         """Logarithm of the variance generated before training."""
 
     @abstractmethod
-    def log_limit(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+    def log_limit(self, law: GainLaw, eigenvalue: Values) -> np.ndarray:
         """Logarithm of the variance generated with the law's limit gain at every noise level."""
 
     @abstractmethod
-    def log_way(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+    def log_way(self, law: GainLaw, eigenvalue: Values) -> np.ndarray:
         """``log(limit variance / start variance)``: all that training can change."""
 
     @abstractmethod
-    def trajectory(self, law: GainLaw, eigenvalue: np.ndarray | float) -> VarianceTrajectory:
+    def trajectory(self, law: GainLaw, eigenvalue: Values) -> VarianceTrajectory:
         """Generated variance of these modes as a function of flow time, prepared for many evaluations."""
 
-    def log_variance(
-        self, law: GainLaw, eigenvalue: np.ndarray | float, flow_time: np.ndarray | float
-    ) -> np.ndarray:
+    def log_variance(self, law: GainLaw, eigenvalue: Values, flow_time: Values) -> np.ndarray:
         """Logarithm of the generated variance."""
         return self.log_start(law, eigenvalue) + self.trajectory(law, eigenvalue).growth(flow_time)
 
@@ -83,20 +82,20 @@ class ExactSampler(Sampler):
     def keeps_monotone(self, law: GainLaw) -> bool:
         return law.monotone
 
-    def stuck(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+    def stuck(self, law: GainLaw, eigenvalue: Values) -> np.ndarray:
         return _stuck_between(law, eigenvalue, self.ends)
 
-    def log_start(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+    def log_start(self, law: GainLaw, eigenvalue: Values) -> np.ndarray:
         return law.log_start_variance(eigenvalue, self.sigma_min, self.sigma_max)
 
-    def log_limit(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+    def log_limit(self, law: GainLaw, eigenvalue: Values) -> np.ndarray:
         return law.log_limit_variance(eigenvalue, self.sigma_min, self.sigma_max)
 
-    def log_way(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+    def log_way(self, law: GainLaw, eigenvalue: Values) -> np.ndarray:
         sign, size = law.log_deviation(eigenvalue, 0.0, self.sigma_min, self.sigma_max)
         return -sign * np.exp(size)
 
-    def trajectory(self, law: GainLaw, eigenvalue: np.ndarray | float) -> VarianceTrajectory:
+    def trajectory(self, law: GainLaw, eigenvalue: Values) -> VarianceTrajectory:
         return law.trajectory(eigenvalue, self.sigma_min, self.sigma_max)
 
 
@@ -129,19 +128,19 @@ class HeunSampler(Sampler):
         # A Heun factor may fall where a gain rises, once a step is longer than the noise level it ends at.
         return False
 
-    def stuck(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+    def stuck(self, law: GainLaw, eigenvalue: Values) -> np.ndarray:
         return _stuck_between(law, eigenvalue, self.ends)
 
-    def log_start(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+    def log_start(self, law: GainLaw, eigenvalue: Values) -> np.ndarray:
         return self._log_variance(law.start_gain(eigenvalue, sigma**2) for sigma in self.sigmas)
 
-    def log_limit(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+    def log_limit(self, law: GainLaw, eigenvalue: Values) -> np.ndarray:
         return self._log_variance(law.limit_gain(eigenvalue, sigma**2) for sigma in self.sigmas)
 
-    def log_way(self, law: GainLaw, eigenvalue: np.ndarray | float) -> np.ndarray:
+    def log_way(self, law: GainLaw, eigenvalue: Values) -> np.ndarray:
         return self.log_limit(law, eigenvalue) - self.log_start(law, eigenvalue)
 
-    def trajectory(self, law: GainLaw, eigenvalue: np.ndarray | float) -> VarianceTrajectory:
+    def trajectory(self, law: GainLaw, eigenvalue: Values) -> VarianceTrajectory:
         return _HeunTrajectory(law, eigenvalue, self)
 
     def _log_variance(self, gains: Iterable[np.ndarray]) -> np.ndarray:
@@ -150,18 +149,18 @@ class HeunSampler(Sampler):
 
 @final
 class _HeunTrajectory(VarianceTrajectory):
-    def __init__(self, law: GainLaw, eigenvalue: np.ndarray | float, sampler: HeunSampler) -> None:
+    def __init__(self, law: GainLaw, eigenvalue: Values, sampler: HeunSampler) -> None:
         self._law, self._sampler = law, sampler
         self._modes = gain_law.non_negative("eigenvalue", eigenvalue)
         self._log_start = sampler.log_start(law, self._modes)
 
-    def growth(self, flow_time: np.ndarray | float) -> np.ndarray:
+    def growth(self, flow_time: Values) -> np.ndarray:
         gains = (gain for _, block in self._blocks(flow_time) for gain in block)
         return (
             _log_variance_on_grid(gains, self._sampler.sigmas, self._sampler.denoise_last) - self._log_start
         )
 
-    def growth_and_slope(self, flow_time: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    def growth_and_slope(self, flow_time: Values) -> tuple[np.ndarray, np.ndarray]:
         growth, slope, before = 2.0 * np.log(self._sampler.sigmas[0]) - self._log_start, np.zeros(()), None
         gain, rate = np.ones(()), np.zeros(())
         for sigma, (gain, rate) in zip(self._sampler.sigmas, self._gains_and_rates(flow_time), strict=True):
@@ -174,11 +173,11 @@ class _HeunTrajectory(VarianceTrajectory):
             growth, slope = growth + 2.0 * gain_law.log_abs(gain), slope + 2.0 * rate / gain
         return growth, slope
 
-    def _gains_and_rates(self, flow_time: np.ndarray | float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _gains_and_rates(self, flow_time: Values) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for sigmas, gain in self._blocks(flow_time):
             yield from zip(gain, self._law.rate(gain, self._modes, sigmas**2), strict=True)
 
-    def _blocks(self, flow_time: np.ndarray | float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _blocks(self, flow_time: Values) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Noise levels and gains, many levels at once where the modes are few."""
         times = gain_law.non_negative("flow_time", flow_time)
         shape = np.broadcast_shapes(self._log_start.shape, times.shape)
@@ -237,7 +236,7 @@ def _heun_factor_and_slope(
     return _heun_factor(sigma, drift, next_sigma, next_drift), 0.5 * step * slope
 
 
-def _stuck_between(law: GainLaw, eigenvalue: np.ndarray | float, sigmas: tuple[float, float]) -> np.ndarray:
+def _stuck_between(law: GainLaw, eigenvalue: Values, sigmas: tuple[float, float]) -> np.ndarray:
     return np.any([law.stuck(eigenvalue, sigma**2) for sigma in sigmas], axis=0)
 
 

@@ -8,6 +8,7 @@ from scorelens.dynamics import gain_law
 from scorelens.dynamics.laws.preconditioned import PreconditionedOneLayer
 from scorelens.dynamics.laws.relaxation import RelaxationLaw
 from scorelens.dynamics.laws.sampling_integral import quadrature_deviation
+from scorelens.dynamics.values import Values
 
 GAIN_SENSITIVITY = 2.0
 """Derivative of the log generated variance by the gain, per unit of ``log(sigma)``: the same for every
@@ -44,7 +45,7 @@ def responsibility(
     return np.where(known, np.sign(offset) * total_sign * np.exp(exponent), 0.0)
 
 
-def output_sensitivity(law: PreconditionedOneLayer, noise_variance: np.ndarray | float) -> np.ndarray:
+def output_sensitivity(law: PreconditionedOneLayer, noise_variance: Values) -> np.ndarray:
     """Derivative of the log generated variance by the raw network's gain, per unit of ``log(sigma)`` ([E16]).
 
     With EDM's scalings a bump around ``sigma_data``, about 1.3 wide on either side at half its height.

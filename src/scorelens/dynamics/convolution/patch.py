@@ -16,6 +16,7 @@ from scorelens.dynamics.convolution.autocovariance import (
 from scorelens.dynamics.convolution.offsets import cyclic_offsets
 from scorelens.dynamics.convolution.patch_modes import PatchModes
 from scorelens.dynamics.convolution.patch_spectrum import PatchTrajectory
+from scorelens.dynamics.values import Values
 from scorelens.dynamics.weights.weight_law import WeightLaw, check_point
 
 if TYPE_CHECKING:
@@ -159,9 +160,7 @@ class PatchConvolution(WeightLaw):
         taps = vectors @ (contraction * vectors[self._modes.centre])
         return 2.0 * np.log(sigma_max) - self._modes.cosine_sums(taps)
 
-    def log_generated_variance(
-        self, flow_time: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> np.ndarray:
+    def log_generated_variance(self, flow_time: Values, sigma_min: float, sigma_max: float) -> np.ndarray:
         """Logarithm of the generated spectrum at flow times ``(...)``, shape ``(..., *grid)`` ((10.4))."""
         times = gain_law.non_negative("flow_time", flow_time)
         times = times.reshape(*times.shape, *(1,) * len(self.grid))
@@ -169,22 +168,18 @@ class PatchConvolution(WeightLaw):
         growth += self.log_start_variance(sigma_min, sigma_max)
         return growth
 
-    def generated_variance(
-        self, flow_time: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> np.ndarray:
+    def generated_variance(self, flow_time: Values, sigma_min: float, sigma_max: float) -> np.ndarray:
         """Generated spectrum at flow times ``(...)``, shape ``(..., *grid)``: the variance of each Fourier
         coefficient of the stationary process that the probability-flow ODE generates."""
         return np.exp(self.log_generated_variance(flow_time, sigma_min, sigma_max))
 
-    def generated_autocovariance(
-        self, flow_time: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> np.ndarray:
+    def generated_autocovariance(self, flow_time: Values, sigma_min: float, sigma_max: float) -> np.ndarray:
         """Autocovariance of the generated stationary Gaussian process, shape ``(..., *grid)``."""
         axes = tuple(range(-len(self.grid), 0))
         return np.fft.ifftn(self.generated_variance(flow_time, sigma_min, sigma_max), axes=axes).real
 
     def log_deviation(
-        self, flow_time: np.ndarray | float, sigma_min: float, sigma_max: float
+        self, flow_time: Values, sigma_min: float, sigma_max: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """Sign and logarithm of ``log(generated / limit variance)`` at times ``(...)``: ``(..., *grid)``.
 

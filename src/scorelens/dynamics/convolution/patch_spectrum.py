@@ -12,6 +12,7 @@ from scorelens.dynamics import gain_law
 from scorelens.dynamics.convolution.patch_modes import PatchModes
 from scorelens.dynamics.gain_law import VarianceTrajectory
 from scorelens.dynamics.laws.one_layer import OneLayer
+from scorelens.dynamics.values import Values
 
 _BLOCK = 1 << 18
 
@@ -45,14 +46,14 @@ class PatchTrajectory(VarianceTrajectory):
         if self.frequencies is not None and np.ndim(self.frequencies) != 1:
             raise ValueError(f"frequencies must have shape (n,), got {np.shape(self.frequencies)}")
 
-    def growth(self, flow_time: np.ndarray | float) -> np.ndarray:
+    def growth(self, flow_time: Values) -> np.ndarray:
         return self._over_modes(flow_time, 1)[0]
 
-    def growth_and_slope(self, flow_time: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    def growth_and_slope(self, flow_time: Values) -> tuple[np.ndarray, np.ndarray]:
         growth, slope = self._over_modes(flow_time, 2)
         return growth, slope
 
-    def log_deviation(self, flow_time: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    def log_deviation(self, flow_time: Values) -> tuple[np.ndarray, np.ndarray]:
         """Sign and logarithm of ``log(generated / limit variance)`` at times ``(...)``: ``(..., *modes)``.
 
         Accurate relative to the largest deviation of all frequencies at the same time, without underflow.
@@ -119,7 +120,7 @@ class PatchTrajectory(VarianceTrajectory):
         flat = sums.reshape(*taps.shape[:-1], -1)
         return flat if self.frequencies is None else flat[..., self.frequencies]
 
-    def _over_modes(self, flow_time: np.ndarray | float, n_parts: int) -> list[np.ndarray]:
+    def _over_modes(self, flow_time: Values, n_parts: int) -> list[np.ndarray]:
         times = gain_law.non_negative("flow_time", flow_time)
         whole = np.broadcast_to(times, np.broadcast_shapes(times.shape, self._shape))
         rows = whole.reshape(-1, len(self._flat))

@@ -12,6 +12,7 @@ from scorelens.dynamics import gain_law
 from scorelens.dynamics.gain_law import VarianceTrajectory
 from scorelens.dynamics.laws.constant_start import ConstantStartLaw
 from scorelens.dynamics.laws.sampling_integral import QuadratureTrajectory, quadrature_deviation
+from scorelens.dynamics.values import Values
 
 
 @final
@@ -28,8 +29,8 @@ class AsymmetricTwoLayer(ConstantStartLaw):
     0.185915
     """
 
-    first: np.ndarray | float = 0.3
-    second: np.ndarray | float = 0.1
+    first: Values = 0.3
+    second: Values = 0.1
     name: ClassVar[str] = "two-layer-untied"
     equation: ClassVar[str] = "learning dynamics (8.3)"
     reference: ClassVar[str] = "wang2025, App. F.2.2 (corrected); learning dynamics, section 8"
@@ -49,9 +50,9 @@ class AsymmetricTwoLayer(ConstantStartLaw):
 
     def layers(
         self,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        eigenvalue: Values,
+        noise_variance: Values,
+        flow_time: Values,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Both factors after ``flow_time``; their product is the gain (learning dynamics (8.3))."""
         gain = self.gain(eigenvalue, noise_variance, flow_time)
@@ -66,10 +67,10 @@ class AsymmetricTwoLayer(ConstantStartLaw):
 
     def evolve(
         self,
-        gain: np.ndarray | float,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        gain: Values,
+        eigenvalue: Values,
+        noise_variance: Values,
+        flow_time: Values,
     ) -> np.ndarray:
         pair = _pair(np.asarray(gain, dtype=float), self._conserved)
         at = _progress(pair, eigenvalue, noise_variance, flow_time)
@@ -79,20 +80,13 @@ class AsymmetricTwoLayer(ConstantStartLaw):
         unlearned = -np.square(pair.difference) * at.missing / (4.0 * at.upper)
         return np.where(stuck, unlearned, moved / np.where(stuck, 1.0, 4.0 * at.upper * at.lower))  # (8.3)
 
-    def rate(
-        self, gain: np.ndarray | float, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float
-    ) -> np.ndarray:
+    def rate(self, gain: Values, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         # Each factor moves by the other one times the negative gradient by the gain.
         by_gain = np.asarray(eigenvalue) * (np.asarray(gain) - 1.0) + np.asarray(noise_variance) * gain
         sum_of_squares = np.hypot(2.0 * np.asarray(gain), self._conserved)
         return -sum_of_squares * by_gain
 
-    def change(
-        self,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
-        flow_time: np.ndarray | float,
-    ) -> np.ndarray:
+    def change(self, eigenvalue: Values, noise_variance: Values, flow_time: Values) -> np.ndarray:
         pair = _pair(self.start, self._conserved)
         at = _progress(pair, eigenvalue, noise_variance, flow_time)
         pull = at.modes - at.total * self.start
@@ -101,9 +95,9 @@ class AsymmetricTwoLayer(ConstantStartLaw):
 
     def log_gap(
         self,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        eigenvalue: Values,
+        noise_variance: Values,
+        flow_time: Values,
     ) -> tuple[np.ndarray, np.ndarray]:
         pair = _pair(self.start, self._conserved)
         at = _progress(pair, eigenvalue, noise_variance, flow_time)
@@ -119,11 +113,11 @@ class AsymmetricTwoLayer(ConstantStartLaw):
 
     def travel_time(
         self,
-        gain: np.ndarray | float,
-        way: np.ndarray | float,
-        left: np.ndarray | float,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
+        gain: Values,
+        way: Values,
+        left: Values,
+        eigenvalue: Values,
+        noise_variance: Values,
     ) -> np.ndarray:
         gain, way, left = (np.asarray(value, dtype=float) for value in (gain, way, left))
         after_gain = gain_law.arrival(gain, way, left, self.limit_gain(eigenvalue, noise_variance))
@@ -135,27 +129,23 @@ class AsymmetricTwoLayer(ConstantStartLaw):
         time = np.where(stuck, _unlearning_time(before, after, way, at, stuck), time)
         return np.where(way == 0.0, 0.0, time)
 
-    def speed(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def speed(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         pair = _pair(self.start, self._conserved)
         return np.asarray(_progress(pair, eigenvalue, noise_variance, 0.0).rate)
 
-    def mobility(
-        self, gain: np.ndarray | float, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float
-    ) -> np.ndarray:
+    def mobility(self, gain: Values, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         return np.hypot(2.0 * np.asarray(gain), self._conserved)  # (8.2)
 
     def steepness(self, log_sigma: np.ndarray) -> np.ndarray:
         return np.full_like(log_sigma, 2.0)
 
-    def trajectory(
-        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> VarianceTrajectory:
+    def trajectory(self, eigenvalue: Values, sigma_min: float, sigma_max: float) -> VarianceTrajectory:
         return QuadratureTrajectory(self, eigenvalue, sigma_min, sigma_max)
 
     def log_deviation(
         self,
-        eigenvalue: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        eigenvalue: Values,
+        flow_time: Values,
         sigma_min: float,
         sigma_max: float,
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -203,12 +193,7 @@ class _Progress(NamedTuple):
         return np.where(value == 0.0, 1.0, value)
 
 
-def _progress(
-    pair: _Pair,
-    eigenvalue: np.ndarray | float,
-    noise_variance: np.ndarray | float,
-    flow_time: np.ndarray | float,
-) -> _Progress:
+def _progress(pair: _Pair, eigenvalue: Values, noise_variance: Values, flow_time: Values) -> _Progress:
     modes = gain_law.non_negative("eigenvalue", eigenvalue)
     noise = gain_law.positive("noise_variance", noise_variance)
     total = modes + noise

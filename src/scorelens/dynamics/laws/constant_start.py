@@ -8,6 +8,7 @@ import numpy as np
 
 from scorelens.dynamics import gain_law
 from scorelens.dynamics.laws.sampling_integral import LawOfAllLevels
+from scorelens.dynamics.values import Values
 
 
 class ConstantStartLaw(LawOfAllLevels):
@@ -37,35 +38,29 @@ class ConstantStartLaw(LawOfAllLevels):
     def breaks(self) -> tuple[float, ...]:
         return ()
 
-    def start_gain(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def start_gain(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         return np.broadcast_to(self.start, _shape(eigenvalue, noise_variance, self.start))
 
-    def limit_gain(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def limit_gain(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         return np.where(self.never_learns, 0.0, gain_law.optimal_gain(eigenvalue, noise_variance))
 
-    def stuck(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def stuck(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         return np.broadcast_to(self.never_learns, _shape(eigenvalue, noise_variance, self.start))
 
-    def log_start_variance(
-        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> np.ndarray:
+    def log_start_variance(self, eigenvalue: Values, sigma_min: float, sigma_max: float) -> np.ndarray:
         gain = self.start_gain(gain_law.non_negative("eigenvalue", eigenvalue), 1.0)
         return gain_law.log_variance_of_one_gain(gain, sigma_min, sigma_max)
 
-    def log_limit_variance(
-        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> np.ndarray:
+    def log_limit_variance(self, eigenvalue: Values, sigma_min: float, sigma_max: float) -> np.ndarray:
         learned = gain_law.log_converged_variance(eigenvalue, sigma_min, sigma_max)
         return np.where(self.never_learns, 2.0 * np.log(sigma_min), learned)
 
-    def log_limit_ratio(
-        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> np.ndarray:
+    def log_limit_ratio(self, eigenvalue: Values, sigma_min: float, sigma_max: float) -> np.ndarray:
         learned = gain_law.log_converged_ratio(eigenvalue, sigma_min, sigma_max)
         modes = np.asarray(eigenvalue, dtype=float)
         unlearned = np.where(modes > 0.0, 2.0 * np.log(sigma_min) - gain_law.log_abs(modes), np.inf)
         return np.where(self.never_learns, unlearned, learned)
 
 
-def _shape(*values: np.ndarray | float) -> tuple[int, ...]:
+def _shape(*values: Values) -> tuple[int, ...]:
     return np.broadcast_shapes(*(np.shape(value) for value in values))

@@ -11,6 +11,7 @@ import numpy as np
 
 from scorelens.dynamics import gain_law
 from scorelens.dynamics.laws.depth_clock import DepthClock, depth_clock
+from scorelens.dynamics.values import Values
 
 _FAR = -40.0  # e^-40 is below the last digit of 1
 _PLACES = (-700.0, 800.0)
@@ -35,13 +36,7 @@ class Course:
     gap: np.ndarray
 
     @staticmethod
-    def of(
-        pace: float,
-        power: float,
-        gain: np.ndarray | float,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
-    ) -> Course:
+    def of(pace: float, power: float, gain: Values, eigenvalue: Values, noise_variance: Values) -> Course:
         modes, noise = (
             gain_law.non_negative("eigenvalue", eigenvalue),
             gain_law.positive("noise_variance", noise_variance),
@@ -76,7 +71,7 @@ class Course:
         """Gain in units of its target where it is `below`, else 1, when ``exp(-way)`` is ``remaining``."""
         return 1.0 / (1.0 + self.odds * remaining)
 
-    def way(self, flow_time: np.ndarray | float) -> np.ndarray:
+    def way(self, flow_time: Values) -> np.ndarray:
         """Way that the gain comes in ``flow_time``."""
         times = gain_law.non_negative("flow_time", flow_time)
         if self.power == 0.0:

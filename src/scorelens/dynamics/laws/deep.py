@@ -9,6 +9,7 @@ import numpy as np
 
 from scorelens.core import checks
 from scorelens.dynamics.laws.product_of_layers import ProductOfLayers
+from scorelens.dynamics.values import Values
 
 
 @final
@@ -34,7 +35,7 @@ class DeepLinear(ProductOfLayers):
     """
 
     depth: int = 3
-    initial_gain: np.ndarray | float = 0.1
+    initial_gain: Values = 0.1
     tied: bool = False
     name: ClassVar[str] = "deep"
     equation: ClassVar[str] = "learning dynamics (9.1), (9.2)"
@@ -56,9 +57,7 @@ class DeepLinear(ProductOfLayers):
     def power(self) -> float:
         return 2.0 - 2.0 / self.depth
 
-    def rate(
-        self, gain: np.ndarray | float, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float
-    ) -> np.ndarray:
+    def rate(self, gain: Values, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         # Each layer moves by the gain's gradient times the product of the other layers, and moves the gain by
         # that product again; a shared parameter sums the gradients of all its places.
         by_gain = np.asarray(eigenvalue) * (1.0 - np.asarray(gain)) - np.asarray(noise_variance) * gain

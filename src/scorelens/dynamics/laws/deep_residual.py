@@ -11,6 +11,7 @@ import numpy as np
 from scorelens.core import checks
 from scorelens.dynamics.laws.deep import DeepLinear
 from scorelens.dynamics.laws.rescaled import RescaledLaw
+from scorelens.dynamics.values import Values
 
 
 @final
@@ -29,7 +30,7 @@ class DeepResidual(RescaledLaw):
     """
 
     depth: int = 3
-    initial_layer: np.ndarray | float = 0.0
+    initial_layer: Values = 0.0
     tied: bool = False
     name: ClassVar[str] = "deep-residual"
     equation: ClassVar[str] = "learning dynamics (9.1), (9.2)"

@@ -13,6 +13,7 @@ from scorelens.dynamics import gain_law
 from scorelens.dynamics.gain_law import GainLaw, VarianceTrajectory
 from scorelens.dynamics.laws import flow_time_axis as axis
 from scorelens.dynamics.laws.flow_time_axis import PathSegment
+from scorelens.dynamics.values import Values
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 
@@ -35,20 +36,15 @@ class FlowMatchingLaw(GainLaw):
         """Velocity gain before training, the same at all times; a scalar or one per mode."""
 
     @abstractmethod
-    def velocity_gain(
-        self,
-        eigenvalue: np.ndarray | float,
-        time: np.ndarray | float,
-        flow_time: np.ndarray | float,
-    ) -> np.ndarray:
+    def velocity_gain(self, eigenvalue: Values, time: Values, flow_time: Values) -> np.ndarray:
         """Multiplier that the velocity field, trained for ``flow_time``, applies to the mode at ``time``."""
 
     @abstractmethod
-    def learning_speed(self, eigenvalue: np.ndarray | float, time: np.ndarray | float) -> np.ndarray:
+    def learning_speed(self, eigenvalue: Values, time: Values) -> np.ndarray:
         """Rate per unit of flow time at which the velocity gain approaches its limit late in training."""
 
     @abstractmethod
-    def stuck_at(self, eigenvalue: np.ndarray | float, time: np.ndarray | float) -> np.ndarray:
+    def stuck_at(self, eigenvalue: Values, time: Values) -> np.ndarray:
         """`stuck`, at a time of the flow: the optimal velocity gain is never reached."""
 
     @abstractmethod
@@ -63,22 +59,18 @@ class FlowMatchingLaw(GainLaw):
     def shared_by_modes(self) -> bool:
         return np.size(self.start) == 1
 
-    def start_gain(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def start_gain(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         gain = axis.gain_of_velocity(self.start, _sigma(noise_variance))
         return np.broadcast_to(gain, np.broadcast_shapes(gain.shape, np.shape(eigenvalue)))
 
-    def log_start_variance(
-        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> np.ndarray:
+    def log_start_variance(self, eigenvalue: Values, sigma_min: float, sigma_max: float) -> np.ndarray:
         segment = PathSegment.between_noise_levels(eigenvalue, sigma_min, sigma_max)
         return axis.log_rescaling(sigma_min, sigma_max) + self._log_start_change(segment)
 
-    def trajectory(
-        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> VarianceTrajectory:
+    def trajectory(self, eigenvalue: Values, sigma_min: float, sigma_max: float) -> VarianceTrajectory:
         return self.trajectory_across(PathSegment.between_noise_levels(eigenvalue, sigma_min, sigma_max))
 
-    def optimal_velocity_gain(self, eigenvalue: np.ndarray | float, time: np.ndarray | float) -> np.ndarray:
+    def optimal_velocity_gain(self, eigenvalue: Values, time: Values) -> np.ndarray:
         """``(t eigenvalue - (1 - t)) / r(t)``: -1 at time 0, 1 at time 1.
 
         For an eigenvalue 0 it falls to minus infinity before time 1; at 1 itself nothing is asked of it, and
@@ -88,33 +80,29 @@ class FlowMatchingLaw(GainLaw):
         at_rest = variance == 0.0
         return np.where(at_rest, 0.0, axis.path_pull(eigenvalue, time) / np.where(at_rest, 1.0, variance))
 
-    def path_variance(self, eigenvalue: np.ndarray | float, time: np.ndarray | float) -> np.ndarray:
+    def path_variance(self, eigenvalue: Values, time: Values) -> np.ndarray:
         """Variance ``r(t)`` of ``x_t`` along the mode, which the optimal field reproduces."""
         return axis.path_variance(eigenvalue, time)
 
-    def turning_time(self, eigenvalue: np.ndarray | float) -> np.ndarray:
+    def turning_time(self, eigenvalue: Values) -> np.ndarray:
         """Time ``t_* = 1 / (1 + eigenvalue)`` at which the path is narrowest and the optimal velocity gain
         0."""
         return 1.0 / (1.0 + gain_law.non_negative("eigenvalue", eigenvalue))
 
-    def log_flow_start(
-        self, eigenvalue: np.ndarray | float, t0: np.ndarray | float = 0.0, t1: np.ndarray | float = 1.0
-    ) -> np.ndarray:
+    def log_flow_start(self, eigenvalue: Values, t0: Values = 0.0, t1: Values = 1.0) -> np.ndarray:
         """`log_flow_variance` before training."""
         return self._log_start_change(PathSegment.between_times(eigenvalue, t0, t1))
 
-    def log_flow_limit(
-        self, eigenvalue: np.ndarray | float, t0: np.ndarray | float = 0.0, t1: np.ndarray | float = 1.0
-    ) -> np.ndarray:
+    def log_flow_limit(self, eigenvalue: Values, t0: Values = 0.0, t1: Values = 1.0) -> np.ndarray:
         """`log_flow_variance` after infinite training; ``-inf`` where the variance 0 is learned."""
         return self.log_limit_change(PathSegment.between_times(eigenvalue, t0, t1))
 
     def log_flow_variance(
         self,
-        eigenvalue: np.ndarray | float,
-        flow_time: np.ndarray | float,
-        t0: np.ndarray | float = 0.0,
-        t1: np.ndarray | float = 1.0,
+        eigenvalue: Values,
+        flow_time: Values,
+        t0: Values = 0.0,
+        t1: Values = 1.0,
     ) -> np.ndarray:
         """Logarithm of the variance at time ``t1`` of a flow that starts at ``t0`` with variance 1.
 
@@ -123,12 +111,7 @@ class FlowMatchingLaw(GainLaw):
         segment = PathSegment.between_times(eigenvalue, t0, t1)
         return self._log_start_change(segment) + self.trajectory_across(segment).growth(flow_time)
 
-    def generated_flow_mean(
-        self,
-        eigenvalue: np.ndarray | float,
-        flow_time: np.ndarray | float,
-        initial_bias: np.ndarray | float,
-    ) -> np.ndarray:
+    def generated_flow_mean(self, eigenvalue: Values, flow_time: Values, initial_bias: Values) -> np.ndarray:
         """Mean at time 1 along a mode of centred data if every bias is ``initial_bias`` before training.
 
         ``b e^-a`` times the integral over the flow of what it makes of the bias (learning dynamics, 11.2).
@@ -158,5 +141,5 @@ def _graded_panels(turn: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(low, high) for low, high in pairwise(edges) if np.any(high > low)]
 
 
-def _sigma(noise_variance: np.ndarray | float) -> np.ndarray:
+def _sigma(noise_variance: Values) -> np.ndarray:
     return np.sqrt(gain_law.positive("noise_variance", noise_variance))

@@ -16,6 +16,7 @@ from scorelens.dynamics.laws.flow_matching import FlowMatchingLaw
 from scorelens.dynamics.laws.flow_time_axis import PathSegment
 from scorelens.dynamics.laws.relaxation import RelaxationLaw
 from scorelens.dynamics.laws.sampling_integral import quadrature_deviation
+from scorelens.dynamics.values import Values
 
 _WELL_CONDITIONED = 1e-4
 
@@ -36,7 +37,7 @@ class FlowOneLayer(FlowMatchingLaw, RelaxationLaw):
     np.float64(1.92987)
     """
 
-    initial_gain: np.ndarray | float = 0.0
+    initial_gain: Values = 0.0
     name: ClassVar[str] = "flow-one-layer"
     equation: ClassVar[str] = "learning dynamics (11.1)-(11.3)"
     reference: ClassVar[str] = "wang2025, Appendix H.2"
@@ -57,40 +58,33 @@ class FlowOneLayer(FlowMatchingLaw, RelaxationLaw):
     def breaks(self) -> tuple[float, ...]:
         return ()
 
-    def offset(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def offset(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         sigma = np.sqrt(_positive(noise_variance))
         return axis.leverage(sigma) * axis.excess(self.start, eigenvalue, sigma)
 
-    def speed(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def speed(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         noise = _positive(noise_variance)
         return (gain_law.non_negative("eigenvalue", eigenvalue) + noise) / (1.0 + np.sqrt(noise)) ** 2
 
     def steepness(self, log_sigma: np.ndarray) -> np.ndarray:
         return np.full_like(log_sigma, 2.0)
 
-    def rate(
-        self, gain: np.ndarray | float, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float
-    ) -> np.ndarray:
+    def rate(self, gain: Values, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         sigma = np.sqrt(_positive(noise_variance))
         time, velocity = axis.time_of_noise(sigma), axis.velocity_of_gain(gain, sigma)
         return -time * (1.0 - time) * axis.velocity_gradient(velocity, eigenvalue, time)
 
-    def velocity_gain(
-        self,
-        eigenvalue: np.ndarray | float,
-        time: np.ndarray | float,
-        flow_time: np.ndarray | float,
-    ) -> np.ndarray:
+    def velocity_gain(self, eigenvalue: Values, time: Values, flow_time: Values) -> np.ndarray:
         speed, elapsed = self.learning_speed(eigenvalue, time), gain_law.non_negative("flow_time", flow_time)
         exponent = elapsed * speed
         # Where nothing of x_t varies, nothing is learned.
         learned = -np.expm1(-exponent) * self.optimal_velocity_gain(eigenvalue, time)
         return self.start * np.exp(-exponent) + learned
 
-    def learning_speed(self, eigenvalue: np.ndarray | float, time: np.ndarray | float) -> np.ndarray:
+    def learning_speed(self, eigenvalue: Values, time: Values) -> np.ndarray:
         return axis.path_variance(eigenvalue, time)
 
-    def stuck_at(self, eigenvalue: np.ndarray | float, time: np.ndarray | float) -> np.ndarray:
+    def stuck_at(self, eigenvalue: Values, time: Values) -> np.ndarray:
         return np.broadcast_to(False, (axis.path_variance(eigenvalue, time) * self.start).shape)
 
     def log_limit_change(self, segment: PathSegment) -> np.ndarray:
@@ -102,8 +96,8 @@ class FlowOneLayer(FlowMatchingLaw, RelaxationLaw):
 
     def log_deviation(
         self,
-        eigenvalue: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        eigenvalue: Values,
+        flow_time: Values,
         sigma_min: float,
         sigma_max: float,
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -127,12 +121,12 @@ class _FlowTrajectory(VarianceTrajectory):
     gain: np.ndarray
     segment: PathSegment
 
-    def growth(self, flow_time: np.ndarray | float) -> np.ndarray:
+    def growth(self, flow_time: Values) -> np.ndarray:
         times, segment = gain_law.non_negative("flow_time", flow_time), self.segment
         pulled = integrals.ein_rise(times * segment.first, times * segment.last, times * segment.rise)
         return pulled + self.gain * integrals.decay_less_start(times, segment)  # (11.3)
 
-    def growth_and_slope(self, flow_time: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    def growth_and_slope(self, flow_time: Values) -> tuple[np.ndarray, np.ndarray]:
         times, segment = gain_law.non_negative("flow_time", flow_time), self.segment
         spread = times * np.abs(segment.rise)
         mean_decay = np.where(spread > 0.0, -np.expm1(-spread) / np.where(spread > 0.0, spread, 1.0), 1.0)
@@ -158,5 +152,5 @@ def _scaled_deviation(
     return total, (size == 0.0) | (np.abs(total) > _WELL_CONDITIONED * size)
 
 
-def _positive(noise_variance: np.ndarray | float) -> np.ndarray:
+def _positive(noise_variance: Values) -> np.ndarray:
     return gain_law.positive("noise_variance", noise_variance)

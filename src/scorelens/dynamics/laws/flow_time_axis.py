@@ -12,9 +12,10 @@ import numpy as np
 
 from scorelens.core import checks
 from scorelens.dynamics import gain_law
+from scorelens.dynamics.values import Values
 
 
-def time_of_noise(sigma: np.ndarray | float) -> np.ndarray:
+def time_of_noise(sigma: Values) -> np.ndarray:
     """Time of the path ``x_t = (1 - t) x0 + t x1`` (``x1`` data) at which ``x_t / t = x1 + sigma x0``.
 
     >>> float(time_of_noise(3.0))
@@ -23,7 +24,7 @@ def time_of_noise(sigma: np.ndarray | float) -> np.ndarray:
     return 1.0 / (1.0 + gain_law.positive("sigma", sigma))
 
 
-def noise_of_time(time: np.ndarray | float) -> np.ndarray:
+def noise_of_time(time: Values) -> np.ndarray:
     """Noise level ``sigma = (1 - t) / t`` at ``0 < time < 1``; ``ValueError`` elsewhere.
 
     >>> float(noise_of_time(0.25))
@@ -35,7 +36,7 @@ def noise_of_time(time: np.ndarray | float) -> np.ndarray:
     return (1.0 - values) / values
 
 
-def gain_of_velocity(velocity_gain: np.ndarray | float, sigma: np.ndarray | float) -> np.ndarray:
+def gain_of_velocity(velocity_gain: Values, sigma: Values) -> np.ndarray:
     """Gain of the denoiser whose velocity field multiplies the mode by ``velocity_gain`` at this noise level.
 
     ``t (1 + (1 - t) psi)``, because ``E[x1 | x_t] = x_t + (1 - t) v``.
@@ -47,7 +48,7 @@ def gain_of_velocity(velocity_gain: np.ndarray | float, sigma: np.ndarray | floa
     return (1.0 + sigma * (1.0 + np.asarray(velocity_gain))) / (1.0 + sigma) ** 2
 
 
-def velocity_of_gain(gain: np.ndarray | float, sigma: np.ndarray | float) -> np.ndarray:
+def velocity_of_gain(gain: Values, sigma: Values) -> np.ndarray:
     """Velocity gain of a denoiser's ``gain``: the inverse of `gain_of_velocity`.
 
     >>> float(velocity_of_gain(0.75, 1.0))
@@ -57,7 +58,7 @@ def velocity_of_gain(gain: np.ndarray | float, sigma: np.ndarray | float) -> np.
     return (np.asarray(gain) * (1.0 + sigma) - 1.0) * (1.0 + sigma) / sigma
 
 
-def leverage(sigma: np.ndarray | float) -> np.ndarray:
+def leverage(sigma: Values) -> np.ndarray:
     """How much a denoiser's gain moves with the velocity gain: ``t (1 - t)``.
 
     >>> float(leverage(1.0))
@@ -67,9 +68,7 @@ def leverage(sigma: np.ndarray | float) -> np.ndarray:
     return sigma / (1.0 + sigma) ** 2
 
 
-def excess(
-    velocity_gain: np.ndarray | float, eigenvalue: np.ndarray | float, sigma: np.ndarray | float
-) -> np.ndarray:
+def excess(velocity_gain: Values, eigenvalue: Values, sigma: Values) -> np.ndarray:
     """``velocity_gain`` less the optimum, with its digits where both are near 1 or -1 at an end of the path.
 
     >>> float(excess(0.5, 1.0, 1.0))
@@ -81,9 +80,7 @@ def excess(
     return above / (modes + sigma**2)
 
 
-def velocity_gradient(
-    velocity_gain: np.ndarray | float, eigenvalue: np.ndarray | float, time: np.ndarray | float
-) -> np.ndarray:
+def velocity_gradient(velocity_gain: Values, eigenvalue: Values, time: Values) -> np.ndarray:
     """Half the derivative by ``velocity_gain`` of the mode's loss ``E (psi x_t - (x1 - x0))^2``.
 
     >>> float(velocity_gradient(0.0, 1.0, 0.5))
@@ -94,7 +91,7 @@ def velocity_gradient(
     return np.asarray(eigenvalue) * time * of_data + (1.0 - time) * of_noise
 
 
-def unit_time(name: str, value: np.ndarray | float) -> np.ndarray:
+def unit_time(name: str, value: Values) -> np.ndarray:
     """``value`` in float64; ``ValueError`` unless every entry lies in [0, 1]."""
     checks.non_negative(name, value, "flow matching runs from 0 (noise) to 1 (data)")
     if np.any(np.asarray(value) > 1.0):
@@ -120,9 +117,7 @@ class PathSegment:
     length: np.ndarray
 
     @classmethod
-    def between_times(
-        cls, eigenvalue: np.ndarray | float, t0: np.ndarray | float, t1: np.ndarray | float
-    ) -> Self:
+    def between_times(cls, eigenvalue: Values, t0: Values, t1: Values) -> Self:
         """From time ``t0`` to ``t1``; ``ValueError`` unless ``0 <= t0 < t1 <= 1``."""
         modes = gain_law.non_negative("eigenvalue", eigenvalue)
         t0, t1 = unit_time("t0", t0), unit_time("t1", t1)
@@ -133,7 +128,7 @@ class PathSegment:
         return cls(modes, start, end, first, last, t1 - t0)
 
     @classmethod
-    def between_noise_levels(cls, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float) -> Self:
+    def between_noise_levels(cls, eigenvalue: Values, sigma_min: float, sigma_max: float) -> Self:
         """From ``sigma_max`` down to ``sigma_min``; ``ValueError`` unless ``0 < sigma_min < sigma_max``."""
         gain_law.check_sigma_range(sigma_min, sigma_max)
         modes = gain_law.non_negative("eigenvalue", eigenvalue)
@@ -181,7 +176,7 @@ class PathSegment:
         return np.where(near, close, gain_law.log_abs(self.last) - np.log(self.first))  # (11.1)
 
 
-def path_variance(eigenvalue: np.ndarray | float, time: np.ndarray | float) -> np.ndarray:
+def path_variance(eigenvalue: Values, time: Values) -> np.ndarray:
     """Variance ``r`` of ``x_t`` along the mode.
 
     >>> float(round(path_variance(0.25, 0.7), 6))
@@ -191,7 +186,7 @@ def path_variance(eigenvalue: np.ndarray | float, time: np.ndarray | float) -> n
     return gain_law.non_negative("eigenvalue", eigenvalue) * time**2 + (1.0 - time) ** 2
 
 
-def path_pull(eigenvalue: np.ndarray | float, time: np.ndarray | float) -> np.ndarray:
+def path_pull(eigenvalue: Values, time: Values) -> np.ndarray:
     """``A_0 = t eigenvalue - (1 - t)``, the numerator of the optimal velocity gain.
 
     >>> float(path_pull(1.0, 0.75))

@@ -16,6 +16,7 @@ from scorelens.dynamics.laws.flow_matching import FlowMatchingLaw
 from scorelens.dynamics.laws.flow_panels import Panels, learning_panels, stuck_panels
 from scorelens.dynamics.laws.flow_time_axis import PathSegment
 from scorelens.dynamics.laws.tied_velocity import PACE, TiedVelocity, tied_travel_time
+from scorelens.dynamics.values import Values
 
 _BLOCK = 512
 _ROUNDING = 1e-9
@@ -40,7 +41,7 @@ class FlowTwoLayer(FlowMatchingLaw):
     1.5
     """
 
-    initial_gain: np.ndarray | float = 0.1
+    initial_gain: Values = 0.1
     name: ClassVar[str] = "flow-two-layer"
     equation: ClassVar[str] = "learning dynamics (11.4), (11.5)"
     reference: ClassVar[str] = "wang2025, Appendix H.3"
@@ -57,45 +58,38 @@ class FlowTwoLayer(FlowMatchingLaw):
     def monotone(self) -> bool:
         return not np.any(self.start)
 
-    def limit_gain(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def limit_gain(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         optimum, noise = gain_law.optimal_gain(eigenvalue, noise_variance), _positive(noise_variance)
         unlearned = axis.gain_of_velocity(0.0, np.sqrt(noise))
         return np.where(self.stuck(eigenvalue, noise), unlearned, optimum)
 
     def evolve(
         self,
-        gain: np.ndarray | float,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        gain: Values,
+        eigenvalue: Values,
+        noise_variance: Values,
+        flow_time: Values,
     ) -> np.ndarray:
         sigma = np.sqrt(_positive(noise_variance))
         velocity = self._velocity_of(gain, eigenvalue, sigma)
         return axis.gain_of_velocity(_tied(velocity, eigenvalue, sigma, flow_time).value(), sigma)
 
-    def rate(
-        self, gain: np.ndarray | float, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float
-    ) -> np.ndarray:
+    def rate(self, gain: Values, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         # With P = p along the mode and velocity gain p^2, the gradient of the loss by p is 2 p times that by
         # the velocity gain, which moves 2 p times as fast as p.
         sigma = np.sqrt(_positive(noise_variance))
         time, velocity = axis.time_of_noise(sigma), axis.velocity_of_gain(gain, sigma)
         return axis.leverage(sigma) * -4.0 * velocity * axis.velocity_gradient(velocity, eigenvalue, time)
 
-    def change(
-        self,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
-        flow_time: np.ndarray | float,
-    ) -> np.ndarray:
+    def change(self, eigenvalue: Values, noise_variance: Values, flow_time: Values) -> np.ndarray:
         sigma = np.sqrt(_positive(noise_variance))
         return axis.leverage(sigma) * _tied(self.start, eigenvalue, sigma, flow_time).change()
 
     def log_gap(
         self,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        eigenvalue: Values,
+        noise_variance: Values,
+        flow_time: Values,
     ) -> tuple[np.ndarray, np.ndarray]:
         sigma = np.sqrt(_positive(noise_variance))
         tied = _tied(self.start, eigenvalue, sigma, flow_time)
@@ -104,11 +98,11 @@ class FlowTwoLayer(FlowMatchingLaw):
 
     def travel_time(
         self,
-        gain: np.ndarray | float,
-        way: np.ndarray | float,
-        left: np.ndarray | float,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
+        gain: Values,
+        way: Values,
+        left: Values,
+        eigenvalue: Values,
+        noise_variance: Values,
     ) -> np.ndarray:
         sigma, way = np.sqrt(_positive(noise_variance)), np.asarray(way, dtype=float)
         velocity, size = self._velocity_of(gain, eigenvalue, sigma), axis.leverage(sigma)
@@ -116,23 +110,18 @@ class FlowTwoLayer(FlowMatchingLaw):
         time = tied_travel_time(velocity, way / size, np.asarray(left) / size, pull, variance)
         return np.where(way == 0.0, 0.0, time)
 
-    def stuck(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def stuck(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         return (self.start == 0.0) | (_pull(eigenvalue, np.sqrt(_positive(noise_variance))) < 0.0)
 
-    def velocity_gain(
-        self,
-        eigenvalue: np.ndarray | float,
-        time: np.ndarray | float,
-        flow_time: np.ndarray | float,
-    ) -> np.ndarray:
+    def velocity_gain(self, eigenvalue: Values, time: Values, flow_time: Values) -> np.ndarray:
         elapsed = gain_law.non_negative("flow_time", flow_time)
         pull, variance = axis.path_pull(eigenvalue, time), axis.path_variance(eigenvalue, time)
         return TiedVelocity(self.start, pull, variance, pull - self.start * variance, elapsed).value()
 
-    def learning_speed(self, eigenvalue: np.ndarray | float, time: np.ndarray | float) -> np.ndarray:
+    def learning_speed(self, eigenvalue: Values, time: Values) -> np.ndarray:
         return np.where(self.start == 0.0, 0.0, PACE * np.abs(axis.path_pull(eigenvalue, time)))
 
-    def stuck_at(self, eigenvalue: np.ndarray | float, time: np.ndarray | float) -> np.ndarray:
+    def stuck_at(self, eigenvalue: Values, time: Values) -> np.ndarray:
         return (self.start == 0.0) | (axis.path_pull(eigenvalue, time) < 0.0)
 
     def log_limit_change(self, segment: PathSegment) -> np.ndarray:
@@ -143,15 +132,11 @@ class FlowTwoLayer(FlowMatchingLaw):
         widening = np.log1p(segment.stretch * behind * (start + end) / known)  # (11.5)
         return np.where(self.start > 0.0, widening, 0.0)
 
-    def log_limit_variance(
-        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> np.ndarray:
+    def log_limit_variance(self, eigenvalue: Values, sigma_min: float, sigma_max: float) -> np.ndarray:
         segment = PathSegment.between_noise_levels(eigenvalue, sigma_min, sigma_max)
         return axis.log_rescaling(sigma_min, sigma_max) + self.log_limit_change(segment)
 
-    def log_limit_ratio(
-        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> np.ndarray:
+    def log_limit_ratio(self, eigenvalue: Values, sigma_min: float, sigma_max: float) -> np.ndarray:
         modes = gain_law.non_negative("eigenvalue", eigenvalue)
         limit = self.log_limit_variance(modes, sigma_min, sigma_max)
         ratio = np.where(modes > 0.0, limit - gain_law.log_abs(np.where(modes > 0.0, modes, 1.0)), np.inf)
@@ -163,8 +148,8 @@ class FlowTwoLayer(FlowMatchingLaw):
 
     def log_deviation(
         self,
-        eigenvalue: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        eigenvalue: Values,
+        flow_time: Values,
         sigma_min: float,
         sigma_max: float,
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -177,9 +162,7 @@ class FlowTwoLayer(FlowMatchingLaw):
             size.flat[index] = log_size - PACE * elapsed * part.stretch * part.nearest
         return sign, size
 
-    def _velocity_of(
-        self, gain: np.ndarray | float, eigenvalue: np.ndarray | float, sigma: np.ndarray
-    ) -> np.ndarray:
+    def _velocity_of(self, gain: Values, eigenvalue: Values, sigma: np.ndarray) -> np.ndarray:
         """Velocity gain of a denoiser's gain; ``ValueError`` for a negative one."""
         velocity = axis.velocity_of_gain(gain, sigma)
         if np.any(velocity * axis.leverage(sigma) < -_ROUNDING):
@@ -197,14 +180,14 @@ class _FlowTwoLayerTrajectory(VarianceTrajectory):
     gain: np.ndarray
     segment: PathSegment
 
-    def growth(self, flow_time: np.ndarray | float) -> np.ndarray:
+    def growth(self, flow_time: Values) -> np.ndarray:
         times = gain_law.non_negative("flow_time", flow_time)
         growth = np.zeros(_shape(self.gain, self.segment, times))
         for index, _, _, sides in _chunks(self.gain, self.segment, times):
             growth.flat[index] = sum(_twice(weight, tied.change()) for tied, weight, _ in sides)
         return growth
 
-    def growth_and_slope(self, flow_time: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    def growth_and_slope(self, flow_time: Values) -> tuple[np.ndarray, np.ndarray]:
         times = gain_law.non_negative("flow_time", flow_time)
         growth, slope = (np.zeros(_shape(self.gain, self.segment, times)) for _ in range(2))
         for index, _, _, sides in _chunks(self.gain, self.segment, times):
@@ -239,9 +222,9 @@ def _signed_sum(sides: tuple[Panels, Panels], sharpness: np.ndarray) -> tuple[np
 
 def _tied(
     velocity_gain: np.ndarray,
-    eigenvalue: np.ndarray | float,
+    eigenvalue: Values,
     sigma: np.ndarray,
-    flow_time: np.ndarray | float,
+    flow_time: Values,
 ) -> TiedVelocity:
     """The law at noise levels ``sigma``, in forms that keep their digits towards both ends of the path."""
     variance = _variance(eigenvalue, sigma)
@@ -250,11 +233,11 @@ def _tied(
     return TiedVelocity(velocity_gain, _pull(eigenvalue, sigma), variance, drive, elapsed)
 
 
-def _pull(eigenvalue: np.ndarray | float, sigma: np.ndarray) -> np.ndarray:
+def _pull(eigenvalue: Values, sigma: np.ndarray) -> np.ndarray:
     return (gain_law.non_negative("eigenvalue", eigenvalue) - sigma) / (1.0 + sigma)
 
 
-def _variance(eigenvalue: np.ndarray | float, sigma: np.ndarray) -> np.ndarray:
+def _variance(eigenvalue: Values, sigma: np.ndarray) -> np.ndarray:
     return (gain_law.non_negative("eigenvalue", eigenvalue) + sigma**2) / (1.0 + sigma) ** 2
 
 
@@ -262,9 +245,9 @@ def _twice(weight: np.ndarray, values: np.ndarray) -> np.ndarray:
     return 2.0 * np.sum(weight * values, axis=0)
 
 
-def _shape(gain: np.ndarray, segment: PathSegment, flow_time: np.ndarray | float) -> tuple[int, ...]:
+def _shape(gain: np.ndarray, segment: PathSegment, flow_time: Values) -> tuple[int, ...]:
     return np.broadcast_shapes(gain.shape, segment.start.shape, np.shape(flow_time))
 
 
-def _positive(noise_variance: np.ndarray | float) -> np.ndarray:
+def _positive(noise_variance: Values) -> np.ndarray:
     return gain_law.positive("noise_variance", noise_variance)

@@ -9,6 +9,7 @@ import numpy as np
 
 from scorelens.core import checks
 from scorelens.dynamics.laws.product_of_layers import ProductOfLayers
+from scorelens.dynamics.values import Values
 
 
 @final
@@ -28,7 +29,7 @@ class InfiniteDepth(ProductOfLayers):
     np.float64(0.257232484)
     """
 
-    initial_gain: np.ndarray | float = 0.1
+    initial_gain: Values = 0.1
     name: ClassVar[str] = "infinite-depth"
     equation: ClassVar[str] = "learning dynamics (9.5)"
     reference: ClassVar[str] = "wang2025, App. F.3"
@@ -45,9 +46,7 @@ class InfiniteDepth(ProductOfLayers):
     def power(self) -> float:
         return 2.0
 
-    def rate(
-        self, gain: np.ndarray | float, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float
-    ) -> np.ndarray:
+    def rate(self, gain: Values, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         # Every layer moves the gain by the product of the others, which is the gain itself.
         by_gain = np.asarray(eigenvalue) * (1.0 - np.asarray(gain)) - np.asarray(noise_variance) * gain
         return by_gain * np.square(gain)

@@ -11,6 +11,7 @@ import numpy as np
 from scorelens.core import checks
 from scorelens.core.preconditioning import Scalings, matched_scalings, spectral_skip_scalings
 from scorelens.dynamics.quadrature import steep_rule
+from scorelens.dynamics.values import Values
 
 
 class ModeScaling(ABC):
@@ -43,7 +44,7 @@ class MatchedScaling(ModeScaling):
     np.float64(0.5)
     """
 
-    def __init__(self, assumed_variance: np.ndarray | float) -> None:
+    def __init__(self, assumed_variance: Values) -> None:
         self._assumed_variance = _assumed(assumed_variance)
 
     @property
@@ -86,7 +87,7 @@ class SpectralSkipScaling(ModeScaling):
     ``population`` names the assumed variances over all directions of the data; without it the modes are all.
     """
 
-    def __init__(self, assumed_variance: np.ndarray | float, population: Population | None = None) -> None:
+    def __init__(self, assumed_variance: Values, population: Population | None = None) -> None:
         self._assumed_variance = _assumed(assumed_variance)
         flat = np.atleast_1d(self._assumed_variance).ravel()
         self._population = population or Population(flat, np.ones_like(flat))
@@ -109,7 +110,7 @@ class SpectralSkipScaling(ModeScaling):
         return np.asarray((rule.weight * scalings.output * scalings.input).sum())
 
 
-def _assumed(variance: np.ndarray | float) -> np.ndarray:
+def _assumed(variance: Values) -> np.ndarray:
     checks.positive(
         "assumed_variance", variance, "a direction with none can never be learned; set a floor ([E26])"
     )

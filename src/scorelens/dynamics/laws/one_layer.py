@@ -14,6 +14,7 @@ from scorelens.dynamics.gain_law import VarianceTrajectory
 from scorelens.dynamics.laws.relaxation import RelaxationLaw, RelaxationTrajectory
 from scorelens.dynamics.laws.sampling_integral import quadrature_deviation
 from scorelens.dynamics.quadrature import panel_rule
+from scorelens.dynamics.values import Values
 
 _WELL_CONDITIONED = 1e-4
 _MEAN_PANEL_WIDTH = 0.25
@@ -33,7 +34,7 @@ class OneLayer(RelaxationLaw):
     np.float64(0.024603)
     """
 
-    initial_gain: np.ndarray | float = 0.0
+    initial_gain: Values = 0.0
     name: ClassVar[str] = "one-layer"
     equation: ClassVar[str] = "learning dynamics (2.2), (5.3)"
     reference: ClassVar[str] = "wang2025, Prop. 4.2"
@@ -55,45 +56,39 @@ class OneLayer(RelaxationLaw):
     def breaks(self) -> tuple[float, ...]:
         return ()
 
-    def start_gain(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def start_gain(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         shape = np.broadcast_shapes(
             np.shape(eigenvalue), np.shape(noise_variance), np.shape(self.initial_gain)
         )
         return np.broadcast_to(self.initial_gain, shape)
 
-    def offset(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def offset(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         return gain_law.above_optimum(self.initial_gain, eigenvalue, noise_variance)
 
-    def speed(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def speed(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         eigenvalue = gain_law.non_negative("eigenvalue", eigenvalue)
         return eigenvalue + gain_law.positive("noise_variance", noise_variance)
 
     def steepness(self, log_sigma: np.ndarray) -> np.ndarray:
         return np.full_like(log_sigma, 2.0)
 
-    def rate(
-        self, gain: np.ndarray | float, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float
-    ) -> np.ndarray:
+    def rate(self, gain: Values, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         # Half the negative gradient of the loss eigenvalue (gain - 1)^2 + noise_variance gain^2.
         return -(np.asarray(eigenvalue) * (np.asarray(gain) - 1.0) + np.asarray(noise_variance) * gain)
 
-    def log_start_variance(
-        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> np.ndarray:
+    def log_start_variance(self, eigenvalue: Values, sigma_min: float, sigma_max: float) -> np.ndarray:
         gain = self.start_gain(gain_law.non_negative("eigenvalue", eigenvalue), 1.0)
         return gain_law.log_variance_of_one_gain(gain, sigma_min, sigma_max)
 
-    def trajectory(
-        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> VarianceTrajectory:
+    def trajectory(self, eigenvalue: Values, sigma_min: float, sigma_max: float) -> VarianceTrajectory:
         gain_law.check_sigma_range(sigma_min, sigma_max)
         modes = gain_law.non_negative("eigenvalue", eigenvalue)
         return _OneLayerTrajectory(np.asarray(self.initial_gain), modes, sigma_min**2, sigma_max**2)
 
     def log_deviation(
         self,
-        eigenvalue: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        eigenvalue: Values,
+        flow_time: Values,
         sigma_min: float,
         sigma_max: float,
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -115,11 +110,11 @@ class OneLayer(RelaxationLaw):
 
     def generated_mean(
         self,
-        eigenvalue: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        eigenvalue: Values,
+        flow_time: Values,
         sigma_min: float,
         sigma_max: float,
-        initial_bias: np.ndarray | float,
+        initial_bias: Values,
     ) -> np.ndarray:
         """Mean generated along the mode by centred data and ``b_sigma(0) = initial_bias`` at every sigma
         ((5.5))."""
@@ -144,7 +139,7 @@ class _OneLayerTrajectory(VarianceTrajectory):
     low: float
     high: float
 
-    def growth(self, flow_time: np.ndarray | float) -> np.ndarray:
+    def growth(self, flow_time: Values) -> np.ndarray:
         times = gain_law.non_negative("flow_time", flow_time)
         gains, modes, times = np.broadcast_arrays(self.gain, self.modes, times)
         terms = self._terms(gains, modes, times)
@@ -162,7 +157,7 @@ class _OneLayerTrajectory(VarianceTrajectory):
         learned = ein(times * (modes + self.high)) - ein(times * (modes + self.low))
         return [(gains - 1.0) * log_ratio * np.expm1(-times * modes), (1.0 - gains) * remembered, -learned]
 
-    def growth_and_slope(self, flow_time: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    def growth_and_slope(self, flow_time: Values) -> tuple[np.ndarray, np.ndarray]:
         times = gain_law.non_negative("flow_time", flow_time)
         spread = times * (self.high - self.low)
         mean_decay = np.where(spread > 0.0, -np.expm1(-spread) / np.where(spread > 0.0, spread, 1.0), 1.0)
@@ -172,9 +167,7 @@ class _OneLayerTrajectory(VarianceTrajectory):
         return self.growth(times), np.exp(-times * self.modes) * (learning - forgetting)  # (5.4)
 
 
-def _modes_and_times(
-    eigenvalue: np.ndarray | float, flow_time: np.ndarray | float
-) -> tuple[np.ndarray, np.ndarray]:
+def _modes_and_times(eigenvalue: Values, flow_time: Values) -> tuple[np.ndarray, np.ndarray]:
     return gain_law.non_negative("eigenvalue", eigenvalue), gain_law.non_negative("flow_time", flow_time)
 
 

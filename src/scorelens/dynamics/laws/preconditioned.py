@@ -15,6 +15,7 @@ from scorelens.dynamics.laws.loss_weight import LossWeight, TargetWeight
 from scorelens.dynamics.laws.mode_scaling import MatchedScaling, ModeScaling, Population, SpectralSkipScaling
 from scorelens.dynamics.laws.relaxation import RelaxationLaw, RelaxationTrajectory
 from scorelens.dynamics.laws.sampling_integral import quadrature_deviation
+from scorelens.dynamics.values import Values
 
 _EDM_SCALING, _EDM_NOISE, _EDM_LOSS = MatchedScaling(0.25), LogNormal(), TargetWeight()
 _SPEED_SLOPE = 4.0
@@ -40,7 +41,7 @@ class PreconditionedOneLayer(RelaxationLaw):
     scaling: ModeScaling = _EDM_SCALING
     noise: NoiseLevelLaw = _EDM_NOISE
     loss: LossWeight = _EDM_LOSS
-    initial_weight: np.ndarray | float = 0.0
+    initial_weight: Values = 0.0
     name: ClassVar[str] = "preconditioned-one-layer"
     equation: ClassVar[str] = "[E3], [E5]"
     scale_free: ClassVar[bool] = False
@@ -57,7 +58,7 @@ class PreconditionedOneLayer(RelaxationLaw):
         noise: NoiseLevelLaw | None = None,
         *,
         loss: LossWeight | None = None,
-        initial_weight: np.ndarray | float = 0.0,
+        initial_weight: Values = 0.0,
     ) -> Self:
         """EDM's scalar preconditioning, which assumes the variance ``sigma_data ** 2`` along every mode
         ([E1])."""
@@ -67,11 +68,11 @@ class PreconditionedOneLayer(RelaxationLaw):
     @classmethod
     def spectral(
         cls,
-        assumed_variance: np.ndarray | float,
+        assumed_variance: Values,
         noise: NoiseLevelLaw | None = None,
         *,
         loss: LossWeight | None = None,
-        initial_weight: np.ndarray | float = 0.0,
+        initial_weight: Values = 0.0,
     ) -> Self:
         """Spectral preconditioning: one assumed variance per mode in all three scalings ([E21], [E25])."""
         return cls(MatchedScaling(assumed_variance), noise or _EDM_NOISE, loss or _EDM_LOSS, initial_weight)
@@ -79,12 +80,12 @@ class PreconditionedOneLayer(RelaxationLaw):
     @classmethod
     def spectral_skip(
         cls,
-        assumed_variance: np.ndarray | float,
+        assumed_variance: Values,
         noise: NoiseLevelLaw | None = None,
         *,
         population: Population | None = None,
         loss: LossWeight | None = None,
-        initial_weight: np.ndarray | float = 0.0,
+        initial_weight: Values = 0.0,
     ) -> Self:
         """Spectral skip with scalar output and input scalings, means over the ``population`` ([E32])."""
         scaling = SpectralSkipScaling(assumed_variance, population)
@@ -102,23 +103,23 @@ class PreconditionedOneLayer(RelaxationLaw):
     def breaks(self) -> tuple[float, ...]:
         return self.noise.jumps
 
-    def start_gain(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def start_gain(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         modes, noise = gain_law.non_negative("eigenvalue", eigenvalue), _noise(noise_variance)
         skip, output, input_ = self.scaling.at(noise)
         return _per_mode(skip + self.initial_weight * output * input_, modes)  # [E4]
 
-    def offset(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def offset(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         modes, noise = gain_law.non_negative("eigenvalue", eigenvalue), _noise(noise_variance)
         _, output, input_ = self.scaling.at(noise)
         assumed = self.scaling.assumed_variance
         mismatch = noise * (assumed - modes) / ((assumed + noise) * (modes + noise))
         return np.asarray(mismatch + self.initial_weight * output * input_)  # [E4]
 
-    def speed(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def speed(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         noise = _noise(noise_variance)
         return self.noise.density(0.5 * np.log(noise)) * self.response(eigenvalue, noise)  # [E3]
 
-    def response(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def response(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         """Relaxation rate per unit of flow time and of the density of the noise level: ``r`` of [E3]."""
         modes, noise = gain_law.non_negative("eigenvalue", eigenvalue), _noise(noise_variance)
         _, output, input_ = self.scaling.at(noise)
@@ -131,9 +132,7 @@ class PreconditionedOneLayer(RelaxationLaw):
         inside = np.all([np.abs(log_sigma - b) > _STEP for b in self.breaks], axis=0) if self.breaks else True
         return np.where(inside, np.abs(np.log(ratio)) / (2.0 * _STEP), 0.0) + _SPEED_SLOPE
 
-    def rate(
-        self, gain: np.ndarray | float, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float
-    ) -> np.ndarray:
+    def rate(self, gain: Values, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         # Chain rule through gain = skip + output * weight * input, for the loss of this noise level,
         # eigenvalue (gain - 1)^2 + noise_variance gain^2, weighted, and hit with the density of the level.
         noise = _noise(noise_variance)
@@ -143,30 +142,26 @@ class PreconditionedOneLayer(RelaxationLaw):
         weight_velocity = -self.noise.density(0.5 * np.log(noise)) * loss_weight * output * input_ * by_gain
         return output * input_ * weight_velocity
 
-    def log_start_variance(
-        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> np.ndarray:
+    def log_start_variance(self, eigenvalue: Values, sigma_min: float, sigma_max: float) -> np.ndarray:
         modes = gain_law.non_negative("eigenvalue", eigenvalue)
         skip_only = gain_law.log_converged_variance(self.scaling.assumed_variance, sigma_min, sigma_max)
         disturbance = 2.0 * self.initial_weight * self.scaling.integrated_leverage(sigma_min, sigma_max)
         return _per_mode(skip_only + disturbance, modes)  # [E6]
 
-    def trajectory(
-        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> VarianceTrajectory:
+    def trajectory(self, eigenvalue: Values, sigma_min: float, sigma_max: float) -> VarianceTrajectory:
         return RelaxationTrajectory(self, eigenvalue, sigma_min, sigma_max)
 
     def log_deviation(
         self,
-        eigenvalue: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        eigenvalue: Values,
+        flow_time: Values,
         sigma_min: float,
         sigma_max: float,
     ) -> tuple[np.ndarray, np.ndarray]:
         return quadrature_deviation(self, eigenvalue, flow_time, sigma_min, sigma_max)
 
 
-def _noise(noise_variance: np.ndarray | float) -> np.ndarray:
+def _noise(noise_variance: Values) -> np.ndarray:
     return gain_law.positive("noise_variance", noise_variance)
 
 

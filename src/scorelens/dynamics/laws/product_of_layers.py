@@ -12,6 +12,7 @@ from scorelens.dynamics.gain_law import VarianceTrajectory
 from scorelens.dynamics.laws.constant_start import ConstantStartLaw
 from scorelens.dynamics.laws.course import Course
 from scorelens.dynamics.laws.sampling_integral import QuadratureTrajectory, quadrature_deviation
+from scorelens.dynamics.values import Values
 
 
 class ProductOfLayers(ConstantStartLaw):
@@ -21,7 +22,7 @@ class ProductOfLayers(ConstantStartLaw):
     starts at 0 stays, and one that starts below returns to 0 and is stuck there.
     """
 
-    initial_gain: np.ndarray | float
+    initial_gain: Values
 
     @property
     @abstractmethod
@@ -43,31 +44,26 @@ class ProductOfLayers(ConstantStartLaw):
 
     def evolve(
         self,
-        gain: np.ndarray | float,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        gain: Values,
+        eigenvalue: Values,
+        noise_variance: Values,
+        flow_time: Values,
     ) -> np.ndarray:
         course = Course.of(self.pace, self.power, gain, eigenvalue, noise_variance)
         remaining = np.exp(-course.way(flow_time))
         rising = course.target * course.share(remaining)
         return np.where(course.below, rising, course.target - course.gap * remaining)
 
-    def change(
-        self,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
-        flow_time: np.ndarray | float,
-    ) -> np.ndarray:
+    def change(self, eigenvalue: Values, noise_variance: Values, flow_time: Values) -> np.ndarray:
         course = self._course(eigenvalue, noise_variance)
         way = course.way(flow_time)
         return -course.gap * np.expm1(-way) * course.share(np.exp(-way))
 
     def log_gap(
         self,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        eigenvalue: Values,
+        noise_variance: Values,
+        flow_time: Values,
     ) -> tuple[np.ndarray, np.ndarray]:
         course = self._course(eigenvalue, noise_variance)
         way = course.way(flow_time)
@@ -77,11 +73,11 @@ class ProductOfLayers(ConstantStartLaw):
 
     def travel_time(
         self,
-        gain: np.ndarray | float,
-        way: np.ndarray | float,
-        left: np.ndarray | float,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
+        gain: Values,
+        way: Values,
+        left: Values,
+        eigenvalue: Values,
+        noise_variance: Values,
     ) -> np.ndarray:
         given = (np.asarray(value, dtype=float) for value in (gain, way, left, eigenvalue, noise_variance))
         gain, way, left, modes, noise = np.broadcast_arrays(*given)
@@ -94,31 +90,27 @@ class ProductOfLayers(ConstantStartLaw):
         time[ahead] = course.elapsed(gain_law.log_passed(way, left) + grown)
         return time
 
-    def speed(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def speed(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         course = self._course(eigenvalue, noise_variance)
         return np.where(self.never_learns, 0.0, self.pace * course.total * course.optimum**self.power)
 
-    def mobility(
-        self, gain: np.ndarray | float, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float
-    ) -> np.ndarray:
+    def mobility(self, gain: Values, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         return self.pace * np.abs(gain) ** self.power  # (9.1)
 
     def steepness(self, log_sigma: np.ndarray) -> np.ndarray:
         return np.full_like(log_sigma, 2.0)
 
-    def trajectory(
-        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> VarianceTrajectory:
+    def trajectory(self, eigenvalue: Values, sigma_min: float, sigma_max: float) -> VarianceTrajectory:
         return QuadratureTrajectory(self, eigenvalue, sigma_min, sigma_max)
 
     def log_deviation(
         self,
-        eigenvalue: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        eigenvalue: Values,
+        flow_time: Values,
         sigma_min: float,
         sigma_max: float,
     ) -> tuple[np.ndarray, np.ndarray]:
         return quadrature_deviation(self, eigenvalue, flow_time, sigma_min, sigma_max)
 
-    def _course(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> Course:
+    def _course(self, eigenvalue: Values, noise_variance: Values) -> Course:
         return Course.of(self.pace, self.power, self.start, eigenvalue, noise_variance)

@@ -13,6 +13,7 @@ from scorelens.dynamics import gain_law
 from scorelens.dynamics.gain_law import VarianceTrajectory
 from scorelens.dynamics.laws.sampling_integral import LawOfAllLevels
 from scorelens.dynamics.quadrature import steep_rule
+from scorelens.dynamics.values import Values
 
 _BLOCK = 1 << 18
 _LEAST_EXPONENT = -700.0
@@ -27,42 +28,35 @@ class RelaxationLaw(LawOfAllLevels):
     """
 
     @abstractmethod
-    def offset(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def offset(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         """Start gain minus optimum, factored so that it does not cancel."""
 
-    def limit_gain(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def limit_gain(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         return gain_law.optimal_gain(eigenvalue, noise_variance)
 
     def evolve(
         self,
-        gain: np.ndarray | float,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        gain: Values,
+        eigenvalue: Values,
+        noise_variance: Values,
+        flow_time: Values,
     ) -> np.ndarray:
         exponent = gain_law.non_negative("flow_time", flow_time) * self.speed(eigenvalue, noise_variance)
         # Both terms keep their digits: the first late, the second early.
         return gain * np.exp(-exponent) - self.limit_gain(eigenvalue, noise_variance) * np.expm1(-exponent)
 
-    def mobility(
-        self, gain: np.ndarray | float, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float
-    ) -> np.ndarray:
+    def mobility(self, gain: Values, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         return self.speed(eigenvalue, noise_variance) / (np.asarray(eigenvalue) + noise_variance)
 
-    def change(
-        self,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
-        flow_time: np.ndarray | float,
-    ) -> np.ndarray:
+    def change(self, eigenvalue: Values, noise_variance: Values, flow_time: Values) -> np.ndarray:
         exponent = gain_law.non_negative("flow_time", flow_time) * self.speed(eigenvalue, noise_variance)
         return self.offset(eigenvalue, noise_variance) * np.expm1(-exponent)
 
     def log_gap(
         self,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        eigenvalue: Values,
+        noise_variance: Values,
+        flow_time: Values,
     ) -> tuple[np.ndarray, np.ndarray]:
         exponent = gain_law.non_negative("flow_time", flow_time) * self.speed(eigenvalue, noise_variance)
         offset = self.offset(eigenvalue, noise_variance)
@@ -70,11 +64,11 @@ class RelaxationLaw(LawOfAllLevels):
 
     def travel_time(
         self,
-        gain: np.ndarray | float,
-        way: np.ndarray | float,
-        left: np.ndarray | float,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
+        gain: Values,
+        way: Values,
+        left: Values,
+        eigenvalue: Values,
+        noise_variance: Values,
     ) -> np.ndarray:
         speed = self.speed(eigenvalue, noise_variance)
         way, left = np.asarray(way, dtype=float), np.asarray(left, dtype=float)
@@ -83,17 +77,13 @@ class RelaxationLaw(LawOfAllLevels):
         time = np.where(ahead, passed / np.where(speed > 0.0, speed, 1.0), np.inf)
         return np.where(way == 0.0, 0.0, time)
 
-    def stuck(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def stuck(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         return np.zeros(np.shape(self.offset(eigenvalue, noise_variance)), dtype=bool)
 
-    def log_limit_variance(
-        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> np.ndarray:
+    def log_limit_variance(self, eigenvalue: Values, sigma_min: float, sigma_max: float) -> np.ndarray:
         return gain_law.log_converged_variance(eigenvalue, sigma_min, sigma_max)
 
-    def log_limit_ratio(
-        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> np.ndarray:
+    def log_limit_ratio(self, eigenvalue: Values, sigma_min: float, sigma_max: float) -> np.ndarray:
         return gain_law.log_converged_ratio(eigenvalue, sigma_min, sigma_max)
 
 
@@ -105,9 +95,7 @@ class RelaxationTrajectory(VarianceTrajectory):
     per node, mode and time; memory is otherwise that of the result.
     """
 
-    def __init__(
-        self, law: RelaxationLaw, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> None:
+    def __init__(self, law: RelaxationLaw, eigenvalue: Values, sigma_min: float, sigma_max: float) -> None:
         gain_law.check_sigma_range(sigma_min, sigma_max)
         self._law = law
         self._modes = gain_law.non_negative("eigenvalue", eigenvalue)
@@ -116,7 +104,7 @@ class RelaxationTrajectory(VarianceTrajectory):
         fits = len(self._rule.weight) * int(np.prod(self._shape)) <= _MOST_KEPT
         self._kept = self._evaluate(self._rule.noise_variance, len(self._shape)) if fits else None
 
-    def growth(self, flow_time: np.ndarray | float) -> np.ndarray:
+    def growth(self, flow_time: Values) -> np.ndarray:
         times = gain_law.non_negative("flow_time", flow_time)
         total = np.zeros(np.broadcast_shapes(self._shape, times.shape))
         for weight, offset, speed in self._blocks(total.shape):
@@ -124,7 +112,7 @@ class RelaxationTrajectory(VarianceTrajectory):
                 total += 2.0 * _weighted_sum(weight * offset, _relaxed(times, speed))  # [E5]
         return total
 
-    def growth_and_slope(self, flow_time: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    def growth_and_slope(self, flow_time: Values) -> tuple[np.ndarray, np.ndarray]:
         times = gain_law.non_negative("flow_time", flow_time)
         shape = np.broadcast_shapes(self._shape, times.shape)
         growth, slope = np.zeros(shape), np.zeros(shape)

@@ -11,6 +11,7 @@ import numpy as np
 from scorelens.core import checks
 from scorelens.dynamics.laws.one_layer import OneLayer
 from scorelens.dynamics.laws.rescaled import RescaledLaw
+from scorelens.dynamics.values import Values
 
 
 @final
@@ -29,9 +30,9 @@ class ResidualOneLayer(RescaledLaw):
     np.float64(0.585002)
     """
 
-    skip: np.ndarray | float = 1.0
+    skip: Values = 1.0
     output: float = 1.0
-    initial_weight: np.ndarray | float = 0.0
+    initial_weight: Values = 0.0
     name: ClassVar[str] = "residual"
     equation: ClassVar[str] = "learning dynamics (2.3)"
     reference: ClassVar[str] = "wang2025, App. D"

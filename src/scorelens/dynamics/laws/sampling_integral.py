@@ -12,6 +12,7 @@ from scorelens.dynamics import gain_law
 from scorelens.dynamics.gain_law import GainLaw, VarianceTrajectory
 from scorelens.dynamics.golden_section import golden_minimum
 from scorelens.dynamics.quadrature import Rule, graded_rule, steep_rule
+from scorelens.dynamics.values import Values
 
 _BLOCK = 1 << 18
 
@@ -20,16 +21,14 @@ class LawOfAllLevels(GainLaw):
     """A gain law that says how fast it moves at each noise level, which is what a quadrature has to know."""
 
     @abstractmethod
-    def speed(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def speed(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         """Rate per unit of flow time at which the gap to the limit closes late in training.
 
         0 where it closes as a power of time, or not at all.
         """
 
     @abstractmethod
-    def mobility(
-        self, gain: np.ndarray | float, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float
-    ) -> np.ndarray:
+    def mobility(self, gain: Values, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         """`rate` per unit of ``eigenvalue - (eigenvalue + noise_variance) * gain``, the pull of the loss.
 
         1 for one plain layer; the trajectory's slope is made of it, because late in training the pull follows
@@ -54,23 +53,21 @@ class QuadratureTrajectory(VarianceTrajectory):
     Memory is that of the result and one block of noise levels.
     """
 
-    def __init__(
-        self, law: LawOfAllLevels, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> None:
+    def __init__(self, law: LawOfAllLevels, eigenvalue: Values, sigma_min: float, sigma_max: float) -> None:
         gain_law.check_sigma_range(sigma_min, sigma_max)
         self._law = law
         self._modes = gain_law.non_negative("eigenvalue", eigenvalue)
         self._rule = steep_rule(np.log(sigma_min), np.log(sigma_max), law.steepness, law.breaks)
         self._shape = np.broadcast_shapes(law.start_gain(self._modes, 1.0).shape, self._modes.shape)
 
-    def growth(self, flow_time: np.ndarray | float) -> np.ndarray:
+    def growth(self, flow_time: Values) -> np.ndarray:
         times = gain_law.non_negative("flow_time", flow_time)
         total = np.zeros(np.broadcast_shapes(self._shape, times.shape))
         for weight, noise in self._blocks(total.ndim, total.size):
             total += 2.0 * np.sum(weight * self._law.change(self._modes, noise, times), axis=0)
         return total
 
-    def growth_and_slope(self, flow_time: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    def growth_and_slope(self, flow_time: Values) -> tuple[np.ndarray, np.ndarray]:
         times = gain_law.non_negative("flow_time", flow_time)
         shape = np.broadcast_shapes(self._shape, times.shape)
         growth, slope = np.zeros(shape), np.zeros(shape)
@@ -96,8 +93,8 @@ class QuadratureTrajectory(VarianceTrajectory):
 
 def quadrature_deviation(
     law: LawOfAllLevels,
-    eigenvalue: np.ndarray | float,
-    flow_time: np.ndarray | float,
+    eigenvalue: Values,
+    flow_time: Values,
     sigma_min: float,
     sigma_max: float,
 ) -> tuple[np.ndarray, np.ndarray]:

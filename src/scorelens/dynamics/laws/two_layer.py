@@ -12,6 +12,7 @@ from scorelens.dynamics import gain_law
 from scorelens.dynamics.gain_law import VarianceTrajectory
 from scorelens.dynamics.laws.constant_start import ConstantStartLaw
 from scorelens.dynamics.laws.sampling_integral import quadrature_deviation
+from scorelens.dynamics.values import Values
 
 _PACE = 4.0
 _WELL_CONDITIONED = 1e-4
@@ -32,7 +33,7 @@ class SymmetricTwoLayer(ConstantStartLaw):
     np.float64(0.000515900)
     """
 
-    initial_gain: np.ndarray | float = 0.1
+    initial_gain: Values = 0.1
     name: ClassVar[str] = "two-layer"
     equation: ClassVar[str] = "learning dynamics (7.3), (7.5)"
     reference: ClassVar[str] = "wang2025, Prop. 5.1"
@@ -51,29 +52,22 @@ class SymmetricTwoLayer(ConstantStartLaw):
 
     def evolve(
         self,
-        gain: np.ndarray | float,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        gain: Values,
+        eigenvalue: Values,
+        noise_variance: Values,
+        flow_time: Values,
     ) -> np.ndarray:
         gain, noise = np.asarray(gain, dtype=float), gain_law.positive("noise_variance", noise_variance)
         return gain / _clock(gain, eigenvalue, flow_time).denominator(noise)  # (7.3)
 
-    def rate(
-        self, gain: np.ndarray | float, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float
-    ) -> np.ndarray:
+    def rate(self, gain: Values, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         # With P = p along the mode and gain p^2, the gradient of the loss by p is 2 p times that by the gain,
         # and the gain moves 2 p times as fast as p.
         by_gain = np.asarray(eigenvalue) * (np.asarray(gain) - 1.0) + np.asarray(noise_variance) * gain
         layer = np.sqrt(gain)
         return 2.0 * layer * (-2.0 * layer * by_gain)
 
-    def change(
-        self,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
-        flow_time: np.ndarray | float,
-    ) -> np.ndarray:
+    def change(self, eigenvalue: Values, noise_variance: Values, flow_time: Values) -> np.ndarray:
         noise = gain_law.positive("noise_variance", noise_variance)
         clock = _clock(self.start, eigenvalue, flow_time)
         pull = clock.modes * (1.0 - self.start) - self.start * noise
@@ -81,9 +75,9 @@ class SymmetricTwoLayer(ConstantStartLaw):
 
     def log_gap(
         self,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        eigenvalue: Values,
+        noise_variance: Values,
+        flow_time: Values,
     ) -> tuple[np.ndarray, np.ndarray]:
         noise = gain_law.positive("noise_variance", noise_variance)
         clock = _clock(self.start, eigenvalue, flow_time)
@@ -93,11 +87,11 @@ class SymmetricTwoLayer(ConstantStartLaw):
 
     def travel_time(
         self,
-        gain: np.ndarray | float,
-        way: np.ndarray | float,
-        left: np.ndarray | float,
-        eigenvalue: np.ndarray | float,
-        noise_variance: np.ndarray | float,
+        gain: Values,
+        way: Values,
+        left: Values,
+        eigenvalue: Values,
+        noise_variance: Values,
     ) -> np.ndarray:
         modes = gain_law.non_negative("eigenvalue", eigenvalue)
         gain, way, left, modes, noise = np.broadcast_arrays(gain, way, left, modes, noise_variance)
@@ -114,30 +108,26 @@ class SymmetricTwoLayer(ConstantStartLaw):
         time = np.where(near, early * slowing, late / np.where(near, 1.0, modes)) / _PACE
         return np.where(at_once, 0.0, np.where(ahead, time, np.inf))
 
-    def speed(self, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float) -> np.ndarray:
+    def speed(self, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         modes = _PACE * gain_law.non_negative("eigenvalue", eigenvalue)
         shape = np.broadcast_shapes(modes.shape, np.shape(noise_variance), self.start.shape)
         return np.where(self.never_learns, 0.0, np.broadcast_to(modes, shape))
 
-    def mobility(
-        self, gain: np.ndarray | float, eigenvalue: np.ndarray | float, noise_variance: np.ndarray | float
-    ) -> np.ndarray:
+    def mobility(self, gain: Values, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         return _PACE * np.asarray(gain)
 
     def steepness(self, log_sigma: np.ndarray) -> np.ndarray:
         return np.full_like(log_sigma, 2.0)
 
-    def trajectory(
-        self, eigenvalue: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> VarianceTrajectory:
+    def trajectory(self, eigenvalue: Values, sigma_min: float, sigma_max: float) -> VarianceTrajectory:
         gain_law.check_sigma_range(sigma_min, sigma_max)
         modes = gain_law.non_negative("eigenvalue", eigenvalue)
         return _TwoLayerTrajectory(self.start, modes, sigma_min**2, sigma_max**2)
 
     def log_deviation(
         self,
-        eigenvalue: np.ndarray | float,
-        flow_time: np.ndarray | float,
+        eigenvalue: Values,
+        flow_time: Values,
         sigma_min: float,
         sigma_max: float,
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -165,12 +155,12 @@ class _Clock(NamedTuple):
     elapsed: np.ndarray
     base: np.ndarray
 
-    def denominator(self, noise_variance: np.ndarray | float) -> np.ndarray:
+    def denominator(self, noise_variance: Values) -> np.ndarray:
         """What the gain is divided by in (7.3): 1 at time 0."""
         return self.base + self.gain * self.elapsed * noise_variance
 
 
-def _clock(gain: np.ndarray, eigenvalue: np.ndarray | float, flow_time: np.ndarray | float) -> _Clock:
+def _clock(gain: np.ndarray, eigenvalue: Values, flow_time: Values) -> _Clock:
     modes = gain_law.non_negative("eigenvalue", eigenvalue)
     times = _PACE * gain_law.non_negative("flow_time", flow_time)
     exponent = times * modes
@@ -190,10 +180,10 @@ class _TwoLayerTrajectory(VarianceTrajectory):
     low: float
     high: float
 
-    def growth(self, flow_time: np.ndarray | float) -> np.ndarray:
+    def growth(self, flow_time: Values) -> np.ndarray:
         return self._growth(_clock(self.gain, self.modes, flow_time))
 
-    def growth_and_slope(self, flow_time: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    def growth_and_slope(self, flow_time: Values) -> tuple[np.ndarray, np.ndarray]:
         clock = _clock(self.gain, self.modes, flow_time)
         at_low, at_high = clock.denominator(self.low), clock.denominator(self.high)
         # Derivative of (7.5) with D + (1 - Q) lambda S = 1 put in, so that nothing cancels.

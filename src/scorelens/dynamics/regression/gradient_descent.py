@@ -8,6 +8,7 @@ import numpy as np
 
 from scorelens.core import checks
 from scorelens.dynamics.regression.linear_regression import AffineMap, LinearRegression
+from scorelens.dynamics.values import Values
 
 
 class Stability(NamedTuple):
@@ -34,9 +35,7 @@ class Descent(NamedTuple):
     stability: Stability
 
 
-def remaining_factors(
-    curvature: np.ndarray | float, learning_rate: float, n_steps: int
-) -> tuple[np.ndarray, np.ndarray]:
+def remaining_factors(curvature: Values, learning_rate: float, n_steps: int) -> tuple[np.ndarray, np.ndarray]:
     """Fraction ``(1 - 2 learning_rate curvature)^n_steps`` of the start that is left, and 1 less it, of one
     quadratic direction (learning dynamics (2.4)).
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from scorelens.core import checks
 from scorelens.dynamics import gain_law
+from scorelens.dynamics.values import Values
 
 
 @final
@@ -27,7 +28,7 @@ class DenoisingTask:
     target_data: float
     target_noise: float
 
-    def rate(self, eigenvalue: np.ndarray | float) -> np.ndarray:
+    def rate(self, eigenvalue: Values) -> np.ndarray:
         """Input variance along the mode, which sets the pace: centred data converge as ``exp(-flow_time *
         rate)``.
 
@@ -35,7 +36,7 @@ class DenoisingTask:
         """
         return self.input_data**2 * gain_law.non_negative("eigenvalue", eigenvalue) + self.input_noise**2
 
-    def mode_optimum(self, eigenvalue: np.ndarray | float) -> np.ndarray:
+    def mode_optimum(self, eigenvalue: Values) -> np.ndarray:
         """Optimal weight along the mode (learning dynamics, section 1.3); 0 where the input is always 0."""
         modes, both = gain_law.non_negative("eigenvalue", eigenvalue), self.input_data * self.target_data
         if both == 0.0:
@@ -45,12 +46,12 @@ class DenoisingTask:
             cross = both * (modes + self.input_noise * self.target_noise / both)
         return _over(cross, self.rate(modes))
 
-    def mode_bias(self, eigenvalue: np.ndarray | float) -> np.ndarray:
+    def mode_bias(self, eigenvalue: Values) -> np.ndarray:
         """Optimal bias along the mode for a mean of 1 along it."""
         modes = gain_law.non_negative("eigenvalue", eigenvalue)
         return _over(self.input_noise * self._unpredictable, self.rate(modes), empty=self.target_data)
 
-    def mode_minimum_loss(self, eigenvalue: np.ndarray | float) -> np.ndarray:
+    def mode_minimum_loss(self, eigenvalue: Values) -> np.ndarray:
         """Least loss along the mode: what no linear map can predict."""
         modes = gain_law.non_negative("eigenvalue", eigenvalue)
         return _over(self._unpredictable**2 * modes, self.rate(modes))
@@ -169,6 +170,6 @@ def checked_mean(mean: np.ndarray | None, size: int, name: str = "mean") -> np.n
     return values
 
 
-def _over(top: np.ndarray | float, rate: np.ndarray, empty: float = 0.0) -> np.ndarray:
+def _over(top: Values, rate: np.ndarray, empty: float = 0.0) -> np.ndarray:
     known = rate > 0.0
     return np.where(known, top / np.where(known, rate, 1.0), empty)

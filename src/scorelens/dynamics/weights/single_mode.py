@@ -10,6 +10,7 @@ import numpy as np
 from scorelens.core import checks
 from scorelens.dynamics import gain_law
 from scorelens.dynamics.quadrature import panel_rule
+from scorelens.dynamics.values import Values
 
 _PANEL = 0.2
 
@@ -37,10 +38,10 @@ class SingleMode:
     (0.5, 1.0)
     """
 
-    eigenvalue: np.ndarray | float
-    overlap: np.ndarray | float
-    initial_weight: np.ndarray | float = 0.0
-    initial_bias: np.ndarray | float = 0.0
+    eigenvalue: Values
+    overlap: Values
+    initial_weight: Values = 0.0
+    initial_bias: Values = 0.0
 
     name: ClassVar[str] = "single-mode"
     equation: ClassVar[str] = "learning dynamics, section 3.3"
@@ -51,36 +52,34 @@ class SingleMode:
         for name in ("overlap", "initial_weight", "initial_bias"):
             checks.finite(name, getattr(self, name))
 
-    def optimum(self, sigma: np.ndarray | float) -> ModePoint:
+    def optimum(self, sigma: Values) -> ModePoint:
         """The fixed point: where both nullclines meet."""
         lam, noise = np.asarray(self.eigenvalue, dtype=float), gain_law.positive("sigma", sigma) ** 2
         return ModePoint(lam / (lam + noise), noise * np.asarray(self.overlap) / (lam + noise))
 
-    def rates(self, sigma: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    def rates(self, sigma: Values) -> tuple[np.ndarray, np.ndarray]:
         """The slow and the fast rate at which the two learn: deviations decay as ``exp(-flow_time *
         rate)``."""
         frame = self._frame(sigma)
         return frame.slow, frame.fast
 
-    def rate(
-        self, weight: np.ndarray | float, bias: np.ndarray | float, sigma: np.ndarray | float
-    ) -> ModePoint:
+    def rate(self, weight: Values, bias: Values, sigma: Values) -> ModePoint:
         """Derivative of weight and bias by flow time at any point: the vector field of the phase portrait."""
         m, noise = np.asarray(self.overlap), gain_law.positive("sigma", sigma) ** 2
         by_bias = m - weight * m - bias
         return ModePoint(self.eigenvalue - (self.eigenvalue + noise) * weight + by_bias * m, by_bias)
 
-    def weight_nullcline(self, bias: np.ndarray | float, sigma: np.ndarray | float) -> np.ndarray:
+    def weight_nullcline(self, bias: Values, sigma: Values) -> np.ndarray:
         """Weight at which the weight stands still for this ``bias``."""
         m, noise = np.asarray(self.overlap), gain_law.positive("sigma", sigma) ** 2
         top = self.eigenvalue + m**2
         return (top - m * np.asarray(bias)) / (top + noise)
 
-    def bias_nullcline(self, weight: np.ndarray | float) -> np.ndarray:
+    def bias_nullcline(self, weight: Values) -> np.ndarray:
         """Bias at which the bias stands still for this ``weight``, at every noise level."""
         return (1.0 - np.asarray(weight)) * self.overlap
 
-    def point(self, sigma: np.ndarray | float, flow_time: np.ndarray | float) -> ModePoint:
+    def point(self, sigma: Values, flow_time: Values) -> ModePoint:
         """Weight and bias after ``flow_time``."""
         time = gain_law.non_negative("flow_time", flow_time)
         frame, best = self._frame(sigma), self.optimum(sigma)
@@ -100,25 +99,21 @@ class SingleMode:
         )
         return _most_accurate(start, best, kept, learned)
 
-    def log_generated_variance(
-        self, flow_time: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> np.ndarray:
+    def log_generated_variance(self, flow_time: Values, sigma_min: float, sigma_max: float) -> np.ndarray:
         """Logarithm of the variance that the exact probability-flow ODE generates along the mode (4.3)."""
         panels = self._panels(flow_time, sigma_min, sigma_max)
         return 2.0 * np.log(sigma_max) + 2.0 * panels.total
 
-    def generated_variance(
-        self, flow_time: np.ndarray | float, sigma_min: float, sigma_max: float
-    ) -> np.ndarray:
+    def generated_variance(self, flow_time: Values, sigma_min: float, sigma_max: float) -> np.ndarray:
         """Variance that the exact probability-flow ODE generates along the mode."""
         return np.exp(self.log_generated_variance(flow_time, sigma_min, sigma_max))
 
-    def generated_mean(self, flow_time: np.ndarray | float, sigma_min: float, sigma_max: float) -> np.ndarray:
+    def generated_mean(self, flow_time: Values, sigma_min: float, sigma_max: float) -> np.ndarray:
         """Mean that the exact probability-flow ODE generates along the mode (4.3)."""
         panels = self._panels(flow_time, sigma_min, sigma_max)
         return (panels.node_weight * panels.bias * np.exp(panels.up_to_node)).sum(axis=0)
 
-    def _frame(self, sigma: np.ndarray | float) -> _Frame:
+    def _frame(self, sigma: Values) -> _Frame:
         """Eigenvalues of the 2 x 2 second moment and the squares and product of its fast eigenvector."""
         noise, m = gain_law.positive("sigma", sigma) ** 2, np.asarray(self.overlap, dtype=float)
         variance = self.eigenvalue + noise
@@ -133,7 +128,7 @@ class SingleMode:
         along = np.where(up, larger, smaller), np.where(up, smaller, larger)
         return _Frame(variance / fast, fast, *along, product)
 
-    def _panels(self, flow_time: np.ndarray | float, sigma_min: float, sigma_max: float) -> _Panels:
+    def _panels(self, flow_time: Values, sigma_min: float, sigma_max: float) -> _Panels:
         gain_law.check_sigma_range(sigma_min, sigma_max)
         low, high = np.log(sigma_min), np.log(sigma_max)
         n_panels = int(np.ceil((high - low) / _PANEL))
@@ -173,7 +168,7 @@ class _Panels(NamedTuple):
     total: np.ndarray
 
 
-def _fields(mode: SingleMode) -> tuple[np.ndarray | float, ...]:
+def _fields(mode: SingleMode) -> tuple[Values, ...]:
     return mode.eigenvalue, mode.overlap, mode.initial_weight, mode.initial_bias
 
 

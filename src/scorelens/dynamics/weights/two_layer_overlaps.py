@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from scorelens.core import checks
 from scorelens.dynamics import gain_law
 from scorelens.dynamics.regression.targets import checked_covariance
+from scorelens.dynamics.values import Values
 from scorelens.dynamics.weights.data_modes import DataModes
 from scorelens.dynamics.weights.stiff_flow import StiffProblem, stiff_flow
 from scorelens.dynamics.weights.weight_law import WeightLaw, check_point
@@ -139,11 +140,11 @@ class TwoLayerOverlaps(WeightLaw):
 
 
 def overlap_growth_rate(
-    eigenvalue: np.ndarray | float,
-    other_eigenvalue: np.ndarray | float,
-    noise_variance: np.ndarray | float,
-    gain: np.ndarray | float,
-    other_gain: np.ndarray | float,
+    eigenvalue: Values,
+    other_eigenvalue: Values,
+    noise_variance: Values,
+    gain: Values,
+    other_gain: Values,
 ) -> np.ndarray:
     """Rate per flow time at which a small overlap of two modes grows (> 0) or decays (< 0), given how much of
     each is learned (7.6).
