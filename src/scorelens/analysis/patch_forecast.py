@@ -10,11 +10,13 @@ import numpy as np
 
 from scorelens.analysis.frequency_modes import FrequencyModes
 from scorelens.analysis.mode_forecast import LawFacts, ModeForecast
-from scorelens.dynamics import Emergence, OneLayer, VarianceTrajectory
-from scorelens.dynamics.convolution.patch import PatchConvolution
-from scorelens.dynamics.criterion import criterion_named
-from scorelens.dynamics.emergence import AT_START, EMERGED, UNREACHABLE
-from scorelens.dynamics.first_crossing import UNREACHED, first_crossing
+from scorelens.dynamics import (
+    Emergence,
+    PatchConvolution,
+    VarianceTrajectory,
+    gain_law,
+    trajectory_emergence,
+)
 
 if TYPE_CHECKING:
     from scorelens.results.config import RunConfig
@@ -58,14 +60,8 @@ class PatchForecast(ModeForecast):
         return self.log_variance(flow_time)
 
     def emergence(self, criterion: str) -> Emergence:
-        known = np.where(self.eigenvalues > 0.0, self.eigenvalues, 1.0)
-        distance = np.where(self.eigenvalues > 0.0, np.log(known), -np.inf) - self.log_start()
-        threshold = criterion_named(criterion).threshold(distance)
-        log_time = first_crossing(self._trajectory, threshold, monotone=False)
-        reached, at_start = log_time != UNREACHED, threshold == 0.0
-        time = np.where(reached, np.exp(np.where(reached, log_time, 0.0)), np.inf)
-        status = np.where(at_start, AT_START, np.where(reached, EMERGED, UNREACHABLE))
-        return Emergence(np.where(at_start, 0.0, time), status, criterion, "data")
+        distance = gain_law.log_abs(self.eigenvalues) - self.log_start()
+        return trajectory_emergence(self._trajectory, distance, criterion=criterion)
 
     def stuck(self) -> np.ndarray:
         return np.zeros(len(self.eigenvalues), dtype=bool)
@@ -91,54 +87,10 @@ class PatchForecast(ModeForecast):
     def _trajectory(self) -> VarianceTrajectory:
         return _Channels(
             [
-                (_SomeFrequencies(law, self._frequency[chosen], *self.sampler.ends), chosen)
+                (law.trajectory(*self.sampler.ends, self._frequency[chosen]), chosen)
                 for law, chosen in self._parts
             ]
         )
-
-
-@final
-class _SomeFrequencies(VarianceTrajectory):
-    """Generated variance at some frequencies, ``(mode,)``: `PatchTrajectory` without all the others.
-
-    In the patch's eigenbasis each mode is a one-layer law, affine in its initial gain, and the cosines add
-    them up (learning dynamics (10.4)).
-    """
-
-    def __init__(
-        self, law: PatchConvolution, frequency: np.ndarray, sigma_min: float, sigma_max: float
-    ) -> None:
-        whole = law.trajectory(sigma_min, sigma_max)
-        modes, seen = whole.modes, whole.modes.seen
-        self._pace = whole.speedup
-        self._cosines = modes.cosines(frequency)[:, seen]
-        self._start = modes.vectors[:, seen].T @ whole.start
-        self._rise = modes.vectors[modes.centre, seen] - self._start
-        variances = modes.variances[seen]
-        self._from_zero, self._from_one = (
-            OneLayer(gain).trajectory(variances, sigma_min, sigma_max) for gain in (0.0, 1.0)
-        )
-
-    def growth(self, flow_time: np.ndarray | float) -> np.ndarray:
-        inner = self._pace * self._shared(flow_time)[..., None]
-        along = self._rise * self._from_zero.growth(inner) + self._start * self._from_one.growth(inner)
-        return self._added(along)  # (10.4)
-
-    def growth_and_slope(self, flow_time: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
-        inner = self._pace * self._shared(flow_time)[..., None]
-        zero, one = self._from_zero.growth_and_slope(inner), self._from_one.growth_and_slope(inner)
-        growth, slope = (self._rise * a + self._start * b for a, b in zip(zero, one, strict=True))
-        return self._added(growth), self._pace * self._added(slope)
-
-    def _added(self, along: np.ndarray) -> np.ndarray:
-        return np.einsum("...j,...j->...", along, self._cosines)
-
-    @staticmethod
-    def _shared(flow_time: np.ndarray | float) -> np.ndarray:
-        """Times ``(..., 1)`` where they are the same for all frequencies, so that they are evaluated once."""
-        times = np.asarray(flow_time, dtype=float)
-        alike = times.ndim and bool(np.all(times == times[..., :1]))
-        return times[..., :1] if alike else times
 
 
 @final
