@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from scorelens.dynamics.criterion import CRITERIA, criterion_named
+from scorelens.dynamics.emergence.criterion import CRITERIA, criterion_named
 
 DISTANCE = np.array([-800.0, -3.0, -1e-6, 1e-6, 0.5, 40.0, 800.0])
 

@@ -130,7 +130,7 @@ def test_the_first_of_two_crossings_hidden_between_scan_points_is_found():
 
 def test_peak_between_scan_points():
     """A trajectory that is beyond its threshold only for a tenth of an e-fold of time."""
-    from scorelens.dynamics.first_crossing import UNREACHED, first_crossing
+    from scorelens.dynamics.emergence.first_crossing import UNREACHED, first_crossing
     from scorelens.dynamics.gain_law import VarianceTrajectory
 
     class Bump(VarianceTrajectory):

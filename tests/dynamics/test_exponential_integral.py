@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from scorelens.dynamics.exponential_integral import e1_difference, ein, scaled_e1
+from scorelens.dynamics.numerics.exponential_integral import e1_difference, ein, scaled_e1
 
 POINTS = np.concatenate(
     [np.geomspace(1e-300, 1e-3, 7), np.geomspace(1e-2, 1e18, 60), [1.4999, 1.5, 1.5001, 49.9, 50.1]]

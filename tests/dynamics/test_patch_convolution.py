@@ -18,7 +18,7 @@ from scorelens.dynamics import (
     power_autocovariance,
     square_patch,
 )
-from scorelens.dynamics.first_crossing import first_crossing
+from scorelens.dynamics.emergence.first_crossing import first_crossing
 
 LOW, HIGH = 0.02, 20.0
 EVEN, SKEWED, PLANE = [-1, 0, 1], [0, 1, -2], [[0, 0], [0, 1], [0, -1], [1, 0], [-1, -1]]

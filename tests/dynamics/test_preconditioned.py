@@ -9,9 +9,9 @@ from scipy.special import exp1, i0e
 
 from scorelens.core.noise_level import LogNormal, LogUniform
 from scorelens.dynamics import PixelWeight, Population, PreconditionedOneLayer, TargetWeight, UnitWeight
-from scorelens.dynamics.exponential_integral import ein
 from scorelens.dynamics.laws.mode_scaling import MatchedScaling, SpectralSkipScaling
-from scorelens.dynamics.quadrature import panel_rule
+from scorelens.dynamics.numerics.exponential_integral import ein
+from scorelens.dynamics.numerics.quadrature import panel_rule
 
 SHIFTED = -1.2 + 0.5 * np.log(7.0)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scorelens.dynamics.golden_section import golden_minimum
-from scorelens.dynamics.quadrature import graded_rule, panel_rule, steep_rule
+from scorelens.dynamics.numerics.golden_section import golden_minimum
+from scorelens.dynamics.numerics.quadrature import graded_rule, panel_rule, steep_rule
 
 
 def test_panels_integrate_polynomials_exactly():

@@ -18,10 +18,10 @@ from scorelens.dynamics import (
     PreconditionedOneLayer,
     SymmetricTwoLayer,
     log_variance_table,
-    variance_table,
 )
+from scorelens.dynamics.generation import variance_table
+from scorelens.dynamics.generation.scaled_table import scaled_growth
 from scorelens.dynamics.laws import relaxation
-from scorelens.dynamics.scaled_table import scaled_growth
 
 RNG = np.random.default_rng(3)
 MODES = np.append(np.sort(10 ** RNG.uniform(-5, 2, 700))[::-1], 0.0)

@@ -13,8 +13,8 @@ import xarray as xr
 from scorelens.analysis.power_laws import LEVEL
 from scorelens.analysis.record import Predicted
 from scorelens.dynamics import Calibration, HeunSampler, calibrate, fit_dose, log_variance_table
-from scorelens.dynamics.emergence import EMERGED
-from scorelens.dynamics.measured_emergence import CENSORED
+from scorelens.dynamics.emergence.measured_emergence import CENSORED
+from scorelens.dynamics.emergence.times import EMERGED
 from scorelens.instruments.labels import VARIANCE, variable
 
 BEFORE = "The forecast was made before training, from the data's spectrum and the configuration; "

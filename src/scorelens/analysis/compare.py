@@ -13,7 +13,7 @@ from scorelens.analysis.measured_emergence import measured_emergence
 from scorelens.analysis.power_laws import fit_branches, labelled_fits
 from scorelens.analysis.record import Predicted, measured, predicted
 from scorelens.dynamics import PowerLaw, gray_zone
-from scorelens.dynamics.emergence import EMERGED
+from scorelens.dynamics.emergence.times import EMERGED
 from scorelens.instruments.labels import PURE, VARIANCE, variable
 from scorelens.results import schema
 

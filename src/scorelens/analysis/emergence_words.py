@@ -10,8 +10,8 @@ from scorelens.analysis.forecast import CRITERIA, LAW
 from scorelens.analysis.measured_emergence import EARLIER
 from scorelens.analysis.power_laws import BRANCHES, LEVEL
 from scorelens.analysis.variance_words import leading, leading_sentence
-from scorelens.dynamics.emergence import AT_START, EMERGED
-from scorelens.dynamics.measured_emergence import CENSORED, GRAY
+from scorelens.dynamics.emergence.measured_emergence import CENSORED, GRAY
+from scorelens.dynamics.emergence.times import AT_START, EMERGED
 
 MEASURED = "measured"
 DEFINITION = (

@@ -13,8 +13,8 @@ from scorelens.analysis.mode_forecast import ModeForecast
 from scorelens.analysis.power_laws import fit_branches, labelled_fits
 from scorelens.analysis.run_law import along_modes
 from scorelens.dynamics import gray_zone, responsibility
-from scorelens.dynamics.emergence import EMERGED
-from scorelens.dynamics.measured_emergence import GRAY
+from scorelens.dynamics.emergence.measured_emergence import GRAY
+from scorelens.dynamics.emergence.times import EMERGED
 from scorelens.instruments.labels import PURE, VARIANCE, sigma_coordinate, variable
 from scorelens.instruments.settings import measured_sigmas
 from scorelens.results import schema

@@ -8,8 +8,8 @@ import xarray as xr
 from scorelens.analysis import words
 from scorelens.analysis.emergence_words import DEFINITION
 from scorelens.analysis.variance_words import HIGH, LOW
-from scorelens.dynamics.emergence import AT_START, EMERGED, STUCK, UNREACHABLE
-from scorelens.dynamics.measured_emergence import GRAY
+from scorelens.dynamics.emergence.measured_emergence import GRAY
+from scorelens.dynamics.emergence.times import AT_START, EMERGED, STUCK, UNREACHABLE
 
 FREQUENCIES = (
     "This law follows spatial frequencies of the images, not the directions of their covariance: mode 1 is "

@@ -7,7 +7,7 @@ import xarray as xr
 
 from scorelens.analysis.forecast import CRITERIA, EMERGENCE
 from scorelens.dynamics import MeasuredEmergence, emergence_step
-from scorelens.dynamics.emergence import EMERGED
+from scorelens.dynamics.emergence.times import EMERGED
 from scorelens.instruments.labels import PURE, variable
 
 #: Status of a mode that had emerged by the first measurement, if that was not at step 0: a bound from above.

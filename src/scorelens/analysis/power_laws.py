@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from scorelens.dynamics import PowerLaw, fit_power_law
-from scorelens.dynamics.power_law import LEAST_MODES
+from scorelens.dynamics.emergence.power_law import LEAST_MODES
 from scorelens.instruments.labels import PURE, VARIANCE, variable
 
 BRANCHES = ("rising", "falling")

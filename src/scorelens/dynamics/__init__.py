@@ -10,22 +10,36 @@ from scorelens.dynamics.convolution.offsets import square_patch
 from scorelens.dynamics.convolution.patch import PatchConvolution
 from scorelens.dynamics.convolution.patch_emergence import patch_emergence_time
 from scorelens.dynamics.convolution.toeplitz import ToeplitzConvolution
-from scorelens.dynamics.divergence import (
-    kl_from_log_ratio,
-    kl_per_mode,
-    log_ratio_to_data,
-    log_ratio_to_limit,
-)
 from scorelens.dynamics.dose_fit import DoseFit, fit_dose
-from scorelens.dynamics.emergence import (
+from scorelens.dynamics.emergence.local_exponent import LocalExponent, local_exponent
+from scorelens.dynamics.emergence.measured_emergence import (
+    MeasuredEmergence,
+    emergence_step,
+    published_emergence_step,
+)
+from scorelens.dynamics.emergence.power_law import EmergencePowerLaws, PowerLaw, fit_power_law, fit_power_laws
+from scorelens.dynamics.emergence.times import (
     Emergence,
     emergence_time,
     gain_emergence_time,
     gray_zone,
     trajectory_emergence,
 )
-from scorelens.dynamics.flow_sampler import FlowSampler
 from scorelens.dynamics.gain_law import GainLaw, VarianceTrajectory
+from scorelens.dynamics.generation.divergence import (
+    kl_from_log_ratio,
+    kl_per_mode,
+    log_ratio_to_data,
+    log_ratio_to_limit,
+)
+from scorelens.dynamics.generation.flow_sampler import FlowSampler
+from scorelens.dynamics.generation.sampler import (
+    ExactSampler,
+    HeunSampler,
+    Sampler,
+    generated_variance_on_grid,
+)
+from scorelens.dynamics.generation.variance_table import log_variance_table
 from scorelens.dynamics.laws.asymmetric_two_layer import AsymmetricTwoLayer
 from scorelens.dynamics.laws.deep import DeepLinear
 from scorelens.dynamics.laws.deep_residual import DeepResidual
@@ -48,10 +62,7 @@ from scorelens.dynamics.learning_curve import (
     edm_weight,
     learning_curve,
 )
-from scorelens.dynamics.local_exponent import LocalExponent, local_exponent
-from scorelens.dynamics.measured_emergence import MeasuredEmergence, emergence_step, published_emergence_step
 from scorelens.dynamics.noise_density import NoiseDensity, fastest_density, least_error_density
-from scorelens.dynamics.power_law import EmergencePowerLaws, PowerLaw, fit_power_law, fit_power_laws
 from scorelens.dynamics.regression.gradient_descent import (
     Descent,
     Stability,
@@ -67,9 +78,7 @@ from scorelens.dynamics.regression.linear_regression import (
 )
 from scorelens.dynamics.regression.ridge import RidgeProblem, ridge_problem
 from scorelens.dynamics.regression.targets import TARGETS, DenoisingTask, RegressionMoments, denoising_task
-from scorelens.dynamics.sampler import ExactSampler, HeunSampler, Sampler, generated_variance_on_grid
 from scorelens.dynamics.teaching import output_sensitivity, responsibility
-from scorelens.dynamics.variance_table import log_variance_table
 from scorelens.dynamics.weights.covariance_flow import (
     GeneratedMoments,
     generated_covariance,

@@ -11,7 +11,7 @@ from scipy.optimize import least_squares
 from scorelens.core import checks
 from scorelens.dynamics import gain_law
 from scorelens.dynamics.gain_law import GainLaw, VarianceTrajectory
-from scorelens.dynamics.sampler import ExactSampler, Sampler
+from scorelens.dynamics.generation.sampler import ExactSampler, Sampler
 from scorelens.dynamics.values import Values
 
 _LOG_DOSES = np.arange(-16.0, 28.01, 0.2)

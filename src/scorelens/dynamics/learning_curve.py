@@ -12,7 +12,7 @@ from scorelens.core.noise_level import NoiseLevelLaw
 from scorelens.dynamics import gain_law
 from scorelens.dynamics.gain_law import GainLaw
 from scorelens.dynamics.laws.sampling_integral import LawOfAllLevels
-from scorelens.dynamics.quadrature import steep_rule
+from scorelens.dynamics.numerics.quadrature import steep_rule
 
 _SEARCH = np.linspace(-60.0, 60.0, 24001)
 _NEGLIGIBLE = 1e-18

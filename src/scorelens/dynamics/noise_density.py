@@ -11,10 +11,10 @@ from scipy.optimize import brentq
 
 from scorelens.core import checks
 from scorelens.dynamics import gain_law
-from scorelens.dynamics.criterion import criterion_named
-from scorelens.dynamics.emergence import AT_START, UNREACHABLE, log_distance
+from scorelens.dynamics.emergence.criterion import criterion_named
+from scorelens.dynamics.emergence.times import AT_START, UNREACHABLE, log_distance
+from scorelens.dynamics.generation.sampler import ExactSampler
 from scorelens.dynamics.laws.preconditioned import PreconditionedOneLayer
-from scorelens.dynamics.sampler import ExactSampler
 
 CONSTRAINED, WEIGHTED, IGNORED = "constrained", "weighted", "ignored"
 _NEWTON_STEPS, _ROUNDS, _HALVINGS = 200, 60, 8

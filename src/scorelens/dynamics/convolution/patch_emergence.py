@@ -7,8 +7,8 @@ import numpy as np
 from scorelens.core import checks
 from scorelens.dynamics import gain_law
 from scorelens.dynamics.convolution.patch import PatchConvolution
-from scorelens.dynamics.emergence import TARGETS, Emergence, trajectory_emergence
-from scorelens.dynamics.sampler import ExactSampler
+from scorelens.dynamics.emergence.times import TARGETS, Emergence, trajectory_emergence
+from scorelens.dynamics.generation.sampler import ExactSampler
 
 
 def patch_emergence_time(

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy import special
 
-from scorelens.dynamics.exponential_integral import ein, scaled_e1
 from scorelens.dynamics.laws.flow_time_axis import PathSegment
+from scorelens.dynamics.numerics.exponential_integral import ein, scaled_e1
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
 _GENTLE = 1.0

@@ -10,7 +10,7 @@ import numpy as np
 
 from scorelens.core import checks
 from scorelens.core.preconditioning import Scalings, matched_scalings, spectral_skip_scalings
-from scorelens.dynamics.quadrature import steep_rule
+from scorelens.dynamics.numerics.quadrature import steep_rule
 from scorelens.dynamics.values import Values
 
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from scorelens.core import checks
 from scorelens.dynamics import gain_law
-from scorelens.dynamics.exponential_integral import e1_difference, ein, scaled_e1
 from scorelens.dynamics.gain_law import VarianceTrajectory
 from scorelens.dynamics.laws.relaxation import RelaxationLaw, RelaxationTrajectory
 from scorelens.dynamics.laws.sampling_integral import quadrature_deviation
-from scorelens.dynamics.quadrature import panel_rule
+from scorelens.dynamics.numerics.exponential_integral import e1_difference, ein, scaled_e1
+from scorelens.dynamics.numerics.quadrature import panel_rule
 from scorelens.dynamics.values import Values
 
 _WELL_CONDITIONED = 1e-4

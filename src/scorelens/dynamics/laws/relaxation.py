@@ -12,7 +12,7 @@ import numpy as np
 from scorelens.dynamics import gain_law
 from scorelens.dynamics.gain_law import VarianceTrajectory
 from scorelens.dynamics.laws.sampling_integral import LawOfAllLevels
-from scorelens.dynamics.quadrature import steep_rule
+from scorelens.dynamics.numerics.quadrature import steep_rule
 from scorelens.dynamics.values import Values
 
 _BLOCK = 1 << 18
@@ -24,7 +24,7 @@ class RelaxationLaw(LawOfAllLevels):
     """``gain = optimum + (start gain - optimum) exp(-flow_time * speed)``.
 
     ``speed`` is proportional to ``eigenvalue + noise_variance`` (the input's variance along the mode) and the
-    start gain does not depend on the eigenvalue; both facts are used by `scorelens.dynamics.local_exponent`.
+    start gain does not depend on the eigenvalue; `scorelens.dynamics.local_exponent` uses both facts.
     """
 
     @abstractmethod

@@ -10,8 +10,8 @@ import numpy as np
 
 from scorelens.dynamics import gain_law
 from scorelens.dynamics.gain_law import GainLaw, VarianceTrajectory
-from scorelens.dynamics.golden_section import golden_minimum
-from scorelens.dynamics.quadrature import Rule, graded_rule, steep_rule
+from scorelens.dynamics.numerics.golden_section import golden_minimum
+from scorelens.dynamics.numerics.quadrature import Rule, graded_rule, steep_rule
 from scorelens.dynamics.values import Values
 
 _BLOCK = 1 << 18

@@ -9,7 +9,7 @@ import numpy as np
 
 from scorelens.core import checks
 from scorelens.dynamics import gain_law
-from scorelens.dynamics.quadrature import panel_rule
+from scorelens.dynamics.numerics.quadrature import panel_rule
 from scorelens.dynamics.values import Values
 
 _PANEL = 0.2

@@ -12,9 +12,9 @@ import numpy as np
 from scorelens.core import checks
 from scorelens.dynamics import gain_law
 from scorelens.dynamics.gain_law import GainLaw, VarianceTrajectory
-from scorelens.dynamics.interpolation import barycentric, chebyshev
-from scorelens.dynamics.sampler import ExactSampler, Sampler
-from scorelens.dynamics.scaled_table import scaled_growth
+from scorelens.dynamics.generation.sampler import ExactSampler, Sampler
+from scorelens.dynamics.generation.scaled_table import scaled_growth
+from scorelens.dynamics.numerics.interpolation import barycentric, chebyshev
 
 _EXACT_UP_TO = 1 << 16
 _ROW_BLOCK = 1 << 16

@@ -9,10 +9,10 @@ import numpy as np
 
 from scorelens.core import checks
 from scorelens.dynamics import gain_law
-from scorelens.dynamics.criterion import criterion_named
-from scorelens.dynamics.first_crossing import UNREACHED, first_crossing
+from scorelens.dynamics.emergence.criterion import criterion_named
+from scorelens.dynamics.emergence.first_crossing import UNREACHED, first_crossing
 from scorelens.dynamics.gain_law import GainLaw, VarianceTrajectory
-from scorelens.dynamics.sampler import ExactSampler, Sampler
+from scorelens.dynamics.generation.sampler import ExactSampler, Sampler
 from scorelens.dynamics.values import Values
 
 EMERGED = "emerged"

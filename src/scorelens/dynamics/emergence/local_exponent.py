@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from scorelens.dynamics import gain_law
-from scorelens.dynamics.criterion import criterion_named
-from scorelens.dynamics.emergence import Emergence, emergence_time, log_distance
+from scorelens.dynamics.emergence.criterion import criterion_named
+from scorelens.dynamics.emergence.times import Emergence, emergence_time, log_distance
+from scorelens.dynamics.generation.sampler import ExactSampler
 from scorelens.dynamics.laws.relaxation import RelaxationLaw
-from scorelens.dynamics.quadrature import steep_rule
-from scorelens.dynamics.sampler import ExactSampler
+from scorelens.dynamics.numerics.quadrature import steep_rule
 from scorelens.dynamics.values import Values
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from scorelens.dynamics.gain_law import VarianceTrajectory
-from scorelens.dynamics.golden_section import golden_minimum
+from scorelens.dynamics.numerics.golden_section import golden_minimum
 
 UNREACHED = np.inf
 _EARLIEST, _LATEST = -60.0, 600.0

@@ -11,8 +11,8 @@ import math
 import numpy as np
 
 from scorelens.dynamics.gain_law import GainLaw
-from scorelens.dynamics.interpolation import barycentric, chebyshev
-from scorelens.dynamics.quadrature import ORDER, panel_integrals, panel_rule
+from scorelens.dynamics.numerics.interpolation import barycentric, chebyshev
+from scorelens.dynamics.numerics.quadrature import ORDER, panel_integrals, panel_rule
 
 _PANEL = 0.4
 _POINTS, _ANGLE = chebyshev(12)

@@ -9,8 +9,8 @@ from scipy.ndimage import gaussian_filter1d
 
 from scorelens.core import checks
 from scorelens.dynamics import gain_law
-from scorelens.dynamics.criterion import criterion_named
-from scorelens.dynamics.emergence import AT_START, EMERGED, gray_zone
+from scorelens.dynamics.emergence.criterion import criterion_named
+from scorelens.dynamics.emergence.times import AT_START, EMERGED, gray_zone
 from scorelens.dynamics.values import Values
 
 CENSORED = "censored"

@@ -8,8 +8,8 @@ import numpy as np
 
 from scorelens.core import checks
 from scorelens.dynamics import gain_law
-from scorelens.dynamics.emergence import AT_START
-from scorelens.dynamics.measured_emergence import GRAY, MeasuredEmergence
+from scorelens.dynamics.emergence.measured_emergence import GRAY, MeasuredEmergence
+from scorelens.dynamics.emergence.times import AT_START
 
 LEAST_MODES = 3
 

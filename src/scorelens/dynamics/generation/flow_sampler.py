@@ -8,9 +8,9 @@ from typing import ClassVar, final
 import numpy as np
 
 from scorelens.dynamics.gain_law import GainLaw, VarianceTrajectory
+from scorelens.dynamics.generation.sampler import Sampler
 from scorelens.dynamics.laws.flow_matching import FlowMatchingLaw
 from scorelens.dynamics.laws.flow_time_axis import PathSegment
-from scorelens.dynamics.sampler import Sampler
 from scorelens.dynamics.values import Values
 
 

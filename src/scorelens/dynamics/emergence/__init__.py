@@ -1,0 +1,1 @@
+"""When modes emerge: thresholds, first crossings, measured steps, and the power laws between them."""

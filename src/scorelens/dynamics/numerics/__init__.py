@@ -1,0 +1,1 @@
+"""Special functions, quadrature and interpolation that keep their digits."""
