@@ -3,11 +3,16 @@
 from scorelens.plots.alignment import alignment
 from scorelens.plots.comparison import held_out_loss, learned_share
 from scorelens.plots.emergence import FittedLaw, emergence
+from scorelens.plots.exponents import emergence_exponents
+from scorelens.plots.flow_matching import learning_speed
 from scorelens.plots.forecast_emergence import forecast_emergence
 from scorelens.plots.heatmap import variance_heatmap
 from scorelens.plots.law_comparison import emergence_of_laws
 from scorelens.plots.limits import limits
 from scorelens.plots.loss import loss_over_training, loss_per_sigma
+from scorelens.plots.mode_curves import Facet, ModeCurves, mode_curves
+from scorelens.plots.overlaps import overlaps
+from scorelens.plots.phase_portrait import phase_portraits
 from scorelens.plots.points import points
 from scorelens.plots.responsibility import responsibility
 from scorelens.plots.spectrum import spectrum
@@ -16,16 +21,23 @@ from scorelens.plots.trajectories import trajectories
 from scorelens.plots.transfer import transfer
 
 __all__ = [
+    "Facet",
     "FittedLaw",
+    "ModeCurves",
     "alignment",
     "emergence",
+    "emergence_exponents",
     "emergence_of_laws",
     "forecast_emergence",
     "held_out_loss",
     "learned_share",
+    "learning_speed",
     "limits",
     "loss_over_training",
     "loss_per_sigma",
+    "mode_curves",
+    "overlaps",
+    "phase_portraits",
     "points",
     "responsibility",
     "spectrum",

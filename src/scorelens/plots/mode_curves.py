@@ -27,7 +27,8 @@ class Facet:
 
     def labels(self, dataset: xr.Dataset) -> list[str]:
         """What is written at each value of the dimension."""
-        return [self.label.format(value) for value in dataset[self.dimension].values]
+        values = dataset[self.dimension].values
+        return [self.label.format(value).replace("inf", "∞") for value in values]
 
 
 @final
@@ -51,6 +52,7 @@ class ModeCurves:
     targets: Mapping[str, str] = field(default_factory=dict)
     reference: str | None = None
     marks: tuple[str, str] | None = None
+    mark_name: str = "emergence"
     hover: str = "%{x:.3g}: %{y:.4g}"
 
 
@@ -74,7 +76,7 @@ def mode_curves(dataset: xr.Dataset, what: ModeCurves) -> go.Figure:
     drawn.update_xaxes(**{key: value for key, value in what.x_axis.items() if key != "title"})
     drawn.update_xaxes(title=what.x_axis["title"], row=n_rows, col=1)
     drawn.update_yaxes(**what.y_axis)
-    _row_titles(drawn, what.rows.labels(dataset))
+    row_titles(drawn, what.rows.labels(dataset))
     style.legend_below(drawn)
     drawn.update_layout(showlegend=True)
     if what.slider is not None:
@@ -114,7 +116,7 @@ def _traces(dataset: xr.Dataset, what: ModeCurves) -> list[tuple[go.Scatter, int
                 (trace, row + 1) for trace in _of_mode(one.isel(mode=mode), what, colour, first=row == 0)
             ]
         if what.marks is not None:
-            found.append((_diamonds(one, what.marks, colours, first=row == 0), row + 1))
+            found.append((_diamonds(one, what, colours, first=row == 0), row + 1))
     return found
 
 
@@ -151,22 +153,23 @@ def _line(x: np.ndarray, y: np.ndarray, colour: str, dash: str) -> go.Scatter:
     )
 
 
-def _diamonds(one: xr.Dataset, marks: tuple[str, str], colours: list[str], *, first: bool) -> go.Scatter:
-    x, y = (one[name].values for name in marks)
+def _diamonds(one: xr.Dataset, what: ModeCurves, colours: list[str], *, first: bool) -> go.Scatter:
+    x, y = (one[name].values for name in what.marks or ())
     known = np.isfinite(x) & (x > 0)
     return go.Scatter(
         x=np.where(known, x, np.nan),
         y=np.where(known, y, np.nan),
-        name="emergence",
-        legendgroup="emergence",
+        name=what.mark_name,
+        legendgroup=what.mark_name,
         showlegend=first,
         mode="markers",
         marker={"color": colours, "symbol": "diamond", "size": 9, "line": {"width": 1, "color": style.PAPER}},
-        hovertemplate="emergence at %{x:.4g}: %{y:.4g}<extra></extra>",
+        hovertemplate=f"{what.mark_name} at %{{x:.4g}}: %{{y:.4g}}<extra></extra>",
     )
 
 
-def _row_titles(drawn: go.Figure, labels: list[str]) -> None:
+def row_titles(drawn: go.Figure, labels: list[str]) -> None:
+    """Write a label above each row of panels, at its left end."""
     for row, label in enumerate(labels, start=1):
         domain = next(drawn.select_yaxes(row=row, col=1)).domain
         drawn.add_annotation(

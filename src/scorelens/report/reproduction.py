@@ -28,10 +28,11 @@ class Claim:
 @final
 @dataclass(frozen=True)
 class Findings:
-    """Sentences with measured numbers: where the paper and the library agree, and where they do not."""
+    """Sentences with measured numbers: where paper and library agree, where not, what else is seen."""
 
     agrees: tuple[str, ...]
     differs: tuple[str, ...]
+    also: tuple[str, ...] = ()
 
 
 @final
@@ -60,6 +61,7 @@ def reproduction_page(about: ReproductionPage, sections: Sequence[Section]) -> s
     """The page as text; it needs nothing but itself."""
     summary = [*(f"Agrees: {found}" for found in about.findings.agrees)]
     summary += [f"Does not agree: {found}" for found in about.findings.differs]
+    summary += [f"Also seen: {found}" for found in about.findings.also]
     return render(
         title=about.title,
         subtitle=f"{about.claim.text} ({PAPER}, {about.claim.place})",

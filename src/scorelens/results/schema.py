@@ -30,6 +30,8 @@ DIMENSIONS: dict[str, tuple[str, str]] = {
     "overlap": ("mean of the data along the mode", "data units"),
     "start": ("where a path of training begins", "1"),
     "weight": ("weight of the mode", "1"),
+    "cosine": ("cosine between two modes of the weights before training", "1"),
+    "phase": ("phase of training", "1"),
     "bias": ("bias of the mode", "data units"),
 }
 """Allowed dimensions: name -> (long_name, units) of its coordinate."""

@@ -1,11 +1,23 @@
 """Studies that redraw figures and tables of the theory, one file each; register a new one in `ALL`."""
 
 from scorelens.studies.figures.depth import Depth
+from scorelens.studies.figures.exponents import Exponents
 from scorelens.studies.figures.figure_study import FigureStudy
+from scorelens.studies.figures.flow_matching import FlowMatching
+from scorelens.studies.figures.overlaps import Overlaps
+from scorelens.studies.figures.phase_portraits import PhasePortraits
 from scorelens.studies.figures.variances import Variances
 from scorelens.studies.figures.weights import Weights
 
 __all__ = ["ALL", "FigureStudy"]
 
-ALL: tuple[type[FigureStudy], ...] = (Weights, Variances, Depth)
+ALL: tuple[type[FigureStudy], ...] = (
+    Weights,
+    Variances,
+    PhasePortraits,
+    Exponents,
+    FlowMatching,
+    Overlaps,
+    Depth,
+)
 """Every study that `scorelens reproduce` knows."""

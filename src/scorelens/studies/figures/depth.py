@@ -66,15 +66,15 @@ def _wait(curves: xr.Dataset) -> str:
     told = ", ".join(
         f"{text(float(t))} at depth {text(float(d))}" for d, t in zip(half["depth"], half, strict=True)
     )
-    return f"from initial gain {SMALL:g} the mode of variance {float(half['eigenvalue']):g} is half learned at dose {told}."
+    variance = float(half["eigenvalue"])
+    return f"from initial gain {SMALL:g} the mode of variance {variance:g} is half learned at dose {told}."
 
 
 def _escape(curves: xr.Dataset) -> str:
     ratio = (curves["half_time"] / curves["escape_time"]).sel(initial_gain=SMALL).dropna("depth")
     return (
         "from depth 3 on the wait is start^(2/L - 1) / (variance (1 - 2/L)) on this clock, inverse to the "
-        "variance: "
-        f"the half times from initial gain {SMALL:g} are {float(ratio.min()):.2f} to "
+        f"variance: the half times from initial gain {SMALL:g} are {float(ratio.min()):.2f} to "
         f"{float(ratio.max()):.2f} times it."
     )
 
@@ -108,6 +108,7 @@ def _figure(curves: xr.Dataset) -> go.Figure:
         views=Facet("initial_gain", "initial gain", "{:g}"),
         targets={"optimum": "dot"},
         marks=("half_time", "half_gain"),
+        mark_name="middle",
         hover="dose %{x:.3g}: weight %{y:.4g}",
     )
     return mode_curves(curves, what)

@@ -40,7 +40,9 @@ class Weights(FigureStudy):
     def findings(self, data: Data) -> Findings:
         curves = data["weights"]
         return Findings(
-            (_order(curves), _doubling_time(curves)), (_doubling(curves), _below_noise(curves), STUCK)
+            agrees=(_order(curves), _doubling_time(curves)),
+            differs=(_doubling(curves), _below_noise(curves)),
+            also=(STUCK,),
         )
 
     def sections(self, data: Data) -> tuple[Section, ...]:

@@ -1,0 +1,129 @@
+"""Every figure of the theory: what it finds, the folder it leaves, and the page made from that folder."""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from scorelens import studies
+from scorelens.results import CorruptMeasurement, Reproduction, schema
+from scorelens.studies.figures import ALL
+from scorelens.studies.reproduction import figure_study
+
+ROOT = Path(__file__).parents[2]
+NAMES = [study.name for study in ALL]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Reproduction]:
+    top = tmp_path_factory.mktemp("figures")
+    return {name: studies.reproduce(name, out=top / name) for name in NAMES}
+
+
+@pytest.fixture
+def found(folders: dict[str, Reproduction]):
+    def of(name: str):
+        store = folders[name].store
+        return figure_study(name).findings({n: store.read(n) for n in store.names()})
+
+    return of
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_says_the_command_the_equations_and_all_findings(name: str, folders, found):
+    page = folders[name].report_path.read_text(encoding="utf-8")
+    study = figure_study(name)
+    plain = html.unescape(page)
+    assert f"scorelens reproduce {name}" in page
+    assert study.claim.equations in page
+    findings = found(name)
+    assert findings.agrees
+    assert findings.differs
+    assert page.count("Agrees: ") == len(findings.agrees)
+    assert page.count("Does not agree: ") == len(findings.differs)
+    for sentence in (*findings.agrees, *findings.differs, *findings.also):
+        assert sentence in plain
+        assert "nan" not in sentence.split()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_stored_datasets_are_labelled(name: str, folders):
+    store = folders[name].store
+    assert store.names()
+    for dataset in store.names():
+        schema.check(store.read(dataset))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_is_made_again_from_the_folder_alone(name: str, folders, tmp_path: Path):
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(folders[name].path, moved)
+    before = (moved / "report.html").read_bytes()
+    (moved / "report.html").unlink()
+    assert studies.remake_page(moved).read_bytes() == before
+
+
+def test_weights_cross_the_harmonic_mean_when_the_paper_says_with_two_tied_layers_only(found):
+    findings = found("weights")
+    deviation = float(re.search(r"deviation (\S+)\)", findings.agrees[1])[1])
+    assert deviation < 1e-12
+    assert "16 of 16 neighbouring modes" in findings.agrees[0]
+    assert "learns only 2.1 times as fast" in findings.differs[1]
+
+
+def test_variances_dip_first_from_an_initial_gain_above_zero(found):
+    findings = found("variances")
+    assert re.search(r"\b14 of 16 modes that have to rise fall first", findings.differs[0])
+    exponents = re.findall(r"exponent is (\S+); .* have (\S+)\.$", findings.agrees[1])
+    assert exponents[0][0] == exponents[0][1]
+
+
+def test_phase_portraits_are_integrals_of_their_field(found):
+    difference = float(re.search(r"largest difference (\S+) over", found("phase-portraits").agrees[0])[1])
+    assert difference < 1e-9
+
+
+def test_two_tied_layers_of_flow_matching_end_at_one_plus_the_variance(found):
+    text = found("flow-matching").differs[1]
+    assert "1.01 for a mode of variance 0.01" in text
+    assert float(re.search(r"within (\S+) of that", text)[1]) < 1e-3
+
+
+def test_overlaps_are_largest_before_the_larger_mode_is_learned(found):
+    assert "9 of 9 cases" in found("overlaps").differs[0]
+
+
+def test_the_exponent_of_the_published_law_is_one_of_many(found):
+    assert "−1.93 to 0.21" in found("exponents").differs[0]
+
+
+def test_every_figure_has_a_row_in_the_docs():
+    listed = (ROOT / "docs" / "reproductions.md").read_text(encoding="utf-8")
+    for name in NAMES:
+        assert f"`scorelens reproduce {name}`" in listed
+    assert len(set(NAMES)) == len(NAMES)
+
+
+def test_bad_names_and_taken_folders_are_refused(folders):
+    with pytest.raises(ValueError, match=r"unknown figure 'exponent'.*did you mean 'exponents'"):
+        studies.reproduce("exponent")
+    with pytest.raises(ValueError, match="not empty; choose a new or empty folder"):
+        studies.reproduce("weights", out=folders["weights"].path)
+
+
+def test_damage_is_named(folders, tmp_path: Path):
+    moved = tmp_path / "damaged"
+    shutil.copytree(folders["weights"].path, moved)
+    chunk = next((moved / "datasets.zarr" / "weights" / "gain").glob("c.*"))
+    chunk.write_bytes(chunk.read_bytes()[:-9] + b"\0" * 9)
+    with pytest.raises(CorruptMeasurement, match="checksum"):
+        studies.remake_page(moved)
+    (moved / "reproduction.json").write_text("{")
+    with pytest.raises(ValueError, match="is damaged; make the reproduction again"):
+        studies.remake_page(moved)
+    with pytest.raises(ValueError, match=r"holds no reproduction\.json"):
+        studies.remake_page(tmp_path)
