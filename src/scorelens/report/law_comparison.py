@@ -12,7 +12,7 @@ from scorelens import plots
 from scorelens.analysis import CRITERIA, words
 from scorelens.analysis.power_laws import BRANCHES, LEVEL
 from scorelens.core import storage
-from scorelens.dynamics.emergence import STUCK
+from scorelens.dynamics.emergence.times import STUCK
 from scorelens.plots.selection import evenly_spaced, log_spaced
 from scorelens.report.build import short_name
 from scorelens.report.comparison import learned_share, page_links, settled_step

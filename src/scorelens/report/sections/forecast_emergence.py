@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from scorelens import plots
-from scorelens.dynamics.emergence import EMERGED
+from scorelens.dynamics.emergence.times import EMERGED
 from scorelens.plots import FittedLaw
 from scorelens.plots.selection import log_spaced
 from scorelens.report.panel import Panel, Section
