@@ -8,11 +8,14 @@ from scipy.integrate import quad
 
 from scorelens.core.noise_level import LogNormal, LogUniform
 from scorelens.dynamics import (
+    DataModes,
     OneLayer,
     PreconditionedOneLayer,
     average_learning_curve,
+    denoising_task,
     edm_weight,
     learning_curve,
+    regression_of_task,
 )
 
 LAM, SIGMA, TIMES = np.array([2.0, 0.3, 0.0]), np.array([0.2, 1.5]), np.array([0.0, 0.7, 40.0])
@@ -68,3 +71,12 @@ def test_bad_shapes_are_refused():
         learning_curve(OneLayer(), LAM, np.array([0.0]), TIMES)
     with pytest.raises(ValueError, match="sigma_data"):
         edm_weight(0.0)
+
+
+def test_bias_and_score_against_the_regression_of_the_whole_layer():
+    modes, sigma, times, bias = np.array([1.4, 0.3]), 0.5, np.array([0.0, 0.4, 3.0]), np.array([0.2, -0.7])
+    curve = learning_curve(OneLayer(0.2), modes, np.array([sigma]), times, initial_bias=bias)
+    whole = regression_of_task(denoising_task("edm", sigma=sigma), DataModes.of(None, np.diag(modes)))
+    expected = [whole.excess_loss_after(0.2 * np.eye(2), bias, time) for time in times]
+    np.testing.assert_allclose(curve.excess[:, 0], expected, rtol=1e-12)
+    np.testing.assert_allclose(curve.score_error(np.array([sigma]))[:, 0], np.array(expected) / sigma**4)

@@ -13,6 +13,7 @@ from scorelens.dynamics import gain_law
 from scorelens.dynamics.gain_law import GainLaw
 from scorelens.dynamics.laws.sampling_integral import LawOfAllLevels
 from scorelens.dynamics.numerics.quadrature import steep_rule
+from scorelens.dynamics.values import Values
 
 _SEARCH = np.linspace(-60.0, 60.0, 24001)
 _NEGLIGIBLE = 1e-18
@@ -34,15 +35,25 @@ class LearningCurve:
         """Excess plus minimum, shape ``(time, *rest)``."""
         return self.excess + self.minimum
 
+    def score_error(self, sigma: np.ndarray) -> np.ndarray:
+        """Mean squared error of the score, shape of ``excess``, at the noise levels of the curve."""
+        return self.excess / gain_law.positive("sigma", sigma) ** 4
+
 
 def learning_curve(
-    law: GainLaw, eigenvalue: np.ndarray, sigma: np.ndarray, flow_time: np.ndarray
+    law: GainLaw,
+    eigenvalue: np.ndarray,
+    sigma: np.ndarray,
+    flow_time: np.ndarray,
+    *,
+    initial_bias: Values = 0.0,
 ) -> LearningCurve:
-    """Squared error of the denoiser at each noise level, for centred data ((6.1), (6.2)).
+    """Mean squared error of the denoiser at each noise level, for centred data ((6.1)-(6.3)).
 
-    ``eigenvalue (mode,)``, ``sigma (s,)``, ``flow_time (time,)``; the curve has ``excess (time, s)`` and
-    ``minimum (s,)``, in squared data units, summed over the modes. The score's error is the excess over
-    ``sigma^4``.
+    ``eigenvalue (mode,)``, ``sigma (s,)``, ``flow_time (time,)``; the curve has ``excess (time, s)``, the
+    distance to the optimal denoiser, and ``minimum (s,)``, in squared data units, summed over the modes.
+    ``initial_bias``, a scalar or ``(mode,)``, is that of the last layer, which decays by itself. Data with a
+    mean: `LinearRegression.excess_loss_after`.
 
     >>> from scorelens.dynamics import OneLayer
     >>> curve = learning_curve(OneLayer(), np.array([1.0]), np.array([1.0]), np.array([0.0, 1.0]))
@@ -53,8 +64,10 @@ def learning_curve(
     modes, times = _one_dimensional("eigenvalue", eigenvalue), _one_dimensional("flow_time", flow_time)
     noise = gain_law.positive("sigma", sigma)[:, None] ** 2
     optimum = gain_law.optimal_gain(modes, noise)
+    checks.finite("initial_bias", initial_bias)
+    bias = np.square(np.broadcast_to(initial_bias, modes.shape)).sum() * np.exp(-2.0 * times)
     excess = np.stack([((modes + noise) * _gap(law, modes, noise, time) ** 2).sum(axis=-1) for time in times])
-    return LearningCurve(excess, (noise * optimum).sum(axis=-1))
+    return LearningCurve(bias[:, None] + excess, (noise * optimum).sum(axis=-1))
 
 
 def _gap(law: GainLaw, modes: np.ndarray, noise: np.ndarray, time: float) -> np.ndarray:
