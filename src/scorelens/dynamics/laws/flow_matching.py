@@ -114,7 +114,8 @@ class FlowMatchingLaw(GainLaw):
     def generated_flow_mean(self, eigenvalue: Values, flow_time: Values, initial_bias: Values) -> np.ndarray:
         """Mean at time 1 along a mode of centred data if every bias is ``initial_bias`` before training.
 
-        ``b e^-a`` times the integral over the flow of what it makes of the bias (learning dynamics, section 11.2).
+        ``b e^-a`` times the integral over the flow of what it makes of the bias (learning dynamics, section
+        11.2).
         """
         checks.finite("initial_bias", initial_bias)
         modes = gain_law.non_negative("eigenvalue", eigenvalue)
