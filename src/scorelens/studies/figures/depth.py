@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
-import plotly.graph_objects as go
 import xarray as xr
 
 from scorelens.analysis.gain_curves import depth_curves
@@ -16,6 +15,9 @@ from scorelens.report.panel import Panel, Section
 from scorelens.report.reproduction import Claim, Findings
 from scorelens.report.table import Table, text
 from scorelens.studies.figures.figure_study import Data, FigureStudy, table_by_mode
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 SMALL, MIDDLE = 0.001, 2
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
-import plotly.graph_objects as go
 import xarray as xr
 
 from scorelens.analysis import exponent_table, gain_exponent_table
@@ -14,6 +13,9 @@ from scorelens.report.panel import Panel, Section
 from scorelens.report.reproduction import Claim, Findings
 from scorelens.report.table import ABSENT, Table, text
 from scorelens.studies.figures.figure_study import Data, FigureStudy
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 DIRECTIONS = {
     "exponent": "Exponent of emergence time against variance",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
-import plotly.graph_objects as go
 import xarray as xr
 
 from scorelens.analysis.flow_curves import velocity_curves
@@ -18,6 +17,9 @@ from scorelens.report.panel import Panel, Section
 from scorelens.report.reproduction import Claim, Findings
 from scorelens.report.table import Table
 from scorelens.studies.figures.figure_study import Data, FigureStudy, table_by_mode
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 ONE, TWO = "flow matching", "flow matching, two tied layers"
 ROWS = {"law": "law", "initial_gain": "initial gain"}

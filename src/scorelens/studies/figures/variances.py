@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
-import plotly.graph_objects as go
 import xarray as xr
 
 from scorelens.analysis.variance_curves import variance_curves
@@ -16,6 +15,9 @@ from scorelens.report.panel import Panel, Section
 from scorelens.report.reproduction import Claim, Findings
 from scorelens.report.table import Table
 from scorelens.studies.figures.figure_study import Data, FigureStudy, table_by_mode
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 SIGMA_MIN, DIP = 0.002, 0.99
 DIMENSIONS = {"law": "network", "initial_gain": "initial gain"}
