@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import xarray as xr
 
 from scorelens import studies
 from scorelens.results import CorruptMeasurement, Reproduction, schema
@@ -16,6 +17,10 @@ from scorelens.studies.reproduction import figure_study
 
 ROOT = Path(__file__).parents[2]
 NAMES = [study.name for study in ALL]
+
+
+def stored(made: Reproduction) -> dict[str, xr.Dataset]:
+    return {name: made.store.read(name) for name in made.store.names()}
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +32,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Reproduction]
 @pytest.fixture
 def found(folders: dict[str, Reproduction]):
     def of(name: str):
-        store = folders[name].store
-        return figure_study(name).findings({n: store.read(n) for n in store.names()})
+        return figure_study(name).findings(stored(folders[name]))
 
     return of
 
@@ -106,6 +110,15 @@ def test_every_figure_has_a_row_in_the_docs():
     for name in NAMES:
         assert f"`scorelens reproduce {name}`" in listed
     assert len(set(NAMES)) == len(NAMES)
+
+
+def test_the_tables_of_exponents_in_the_docs_are_those_of_the_page(folders):
+    listed = (ROOT / "docs" / "reproductions.md").read_text(encoding="utf-8").splitlines()
+    tables = figure_study("exponents").sections(stored(folders["exponents"]))[1].tables
+    assert len(tables) == 2
+    for table in tables:
+        for row in table.rows:
+            assert f"| {' | '.join(row)} |" in listed
 
 
 def test_bad_names_and_taken_folders_are_refused(folders):
