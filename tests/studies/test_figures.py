@@ -97,7 +97,7 @@ def test_two_tied_layers_of_flow_matching_end_at_one_plus_the_variance(found):
     assert float(re.search(r"within (\S+) of that", text)[1]) < 1e-3
 
 
-def test_overlaps_are_largest_before_the_larger_mode_is_learned(found):
+def test_overlaps_rise_until_the_larger_mode_is_learned(found):
     assert "9 of 9 cases" in found("overlaps").differs[0]
 
 

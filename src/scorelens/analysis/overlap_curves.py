@@ -34,7 +34,7 @@ def overlap_curves(
     (7.6) in each of its three phases. Raises ``ValueError`` unless there are two descending variances.
 
     >>> curves = overlap_curves([0.1], [0.5], flow_times=np.linspace(0.0, 4.0, 41))
-    >>> bool(curves["peak_time"].squeeze() < curves["half_time"].squeeze()[0])
+    >>> bool(curves["peak_time"].squeeze() < curves["half_time"].squeeze()[1])
     True
     """
     modes = np.asarray(variances, dtype=float)

@@ -82,7 +82,8 @@ def _order(curves: xr.Dataset) -> str:
     )
     rising = curves["learned"].isel(mode=0).sel(flow_time=peak)
     return (
-        "the overlap rises before the larger mode is learned, not after: it is largest when that mode has "
+        "the overlap rises until the larger mode is learned, not afterwards: it is largest when that mode "
+        "has "
         f"{float(rising.min()):.0%} to {float(rising.max()):.0%} of its optimum, and decays from there; in "
         f"{int(before.sum())} of {before.size} cases this is nearer to the emergence of the larger mode "
         "than to that of "
