@@ -143,9 +143,10 @@ def test_erratum_the_variance_of_a_positive_start_dips_before_it_rises():
 def test_error_curve_sums_the_squared_gaps_and_keeps_what_is_never_learned():
     modes, noise, time = np.array([2.0, 0.5, 0.0]), 0.4, 0.3
     curve = learning_curve(SymmetricTwoLayer(0.05), modes, np.sqrt([noise]), np.array([0.0, time]))
-    decay, optimum = np.exp(-4.0 * modes * time), modes / (modes + noise)
-    printed = modes[:2] ** 2 / (modes[:2] + noise)
-    printed = printed * ((optimum - 0.05) * decay / ((optimum - 0.05) * decay + 0.05))[:2] ** 2  # (6.3)
+    some = modes[:2]
+    decay, optimum = np.exp(-4.0 * some * time), some / (some + noise)
+    printed = some**2 / (some + noise)
+    printed = printed * ((optimum - 0.05) * decay / ((optimum - 0.05) * decay + 0.05)) ** 2  # (6.3)
     nothing = noise * (0.05 / (1.0 + 4.0 * time * noise * 0.05)) ** 2
     assert float(curve.excess[1, 0]) == pytest.approx(float(printed.sum() + nothing), rel=1e-12)
     stuck = learning_curve(SymmetricTwoLayer(0.0), modes, np.sqrt([noise]), np.array([1e9]))
