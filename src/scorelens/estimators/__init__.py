@@ -1,0 +1,1 @@
+"""Closed-form score estimators: data in, a Denoiser out, without training."""
