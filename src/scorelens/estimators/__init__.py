@@ -1,1 +1,22 @@
 """Closed-form score estimators: data in, a Denoiser out, without training."""
+
+from scorelens.estimators.base import (
+    Estimator,
+    FittedDenoiser,
+    WithJacobian,
+    WithLogProb,
+    WithPosteriorCovariance,
+)
+from scorelens.estimators.file import load, save
+from scorelens.estimators.members import ALL
+
+__all__ = [
+    "ALL",
+    "Estimator",
+    "FittedDenoiser",
+    "WithJacobian",
+    "WithLogProb",
+    "WithPosteriorCovariance",
+    "load",
+    "save",
+]

@@ -1,0 +1,162 @@
+"""What every closed-form estimator is, and the frozen denoiser that its fit returns."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scorelens.core import checks
+from scorelens.core.denoiser import per_sample
+
+_FLOATS = (torch.float32, torch.float64)
+
+
+class FittedDenoiser(torch.nn.Module, ABC):
+    """A frozen denoiser in closed form: buffers only, no parameters, saved by `scorelens.estimators.save`.
+
+    A member is rebuilt from a file by ``cls(event_shape=..., **buffers, **facts)``: its constructor takes its
+    buffers by name, the ``event_shape``, and the JSON-able ``facts`` that no buffer holds.
+    """
+
+    name: ClassVar[str]
+    """How files name the class; unique among the fitted denoisers of `scorelens.estimators.ALL`."""
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        buffers: Mapping[str, Tensor],
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.event_shape = tuple(int(n) for n in event_shape)
+        self.facts: dict[str, Any] = dict(facts or {})
+        for name, value in buffers.items():
+            self.register_buffer(name, value.detach())
+        self.eval()
+
+    @property
+    def dim(self) -> int:
+        """Number ``d`` of values of one event."""
+        return int(np.prod(self.event_shape))
+
+    @abstractmethod
+    def posterior_mean(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """``E[x_0 | x]`` for flat ``x`` of shape ``(batch, d)`` and ``sigma > 0`` of shape ``(batch,)``.
+
+        It may have a wider dtype than ``x``; `score` then loses no digits to the difference from ``x``.
+        """
+
+    def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
+        """Denoised ``x``, same shape ``(batch, *event_shape)`` and dtype, differentiable in ``x``.
+
+        ``sigma`` is a noise standard deviation in data units, a scalar or ``(batch,)``.
+        Raises ``ValueError`` for another shape, a dtype that is no float, and ``sigma`` not finite or <= 0.
+        """
+        return self.posterior_mean(*self.flat(x, sigma)).to(x.dtype).reshape(x.shape)
+
+    def denoise(self, x: Tensor, sigma: Tensor | float) -> Tensor:
+        """The same as calling the denoiser: ``(batch, *event_shape)``."""
+        return self(x, sigma)
+
+    def score(self, x: Tensor, sigma: Tensor | float) -> Tensor:
+        """``(D(x) - x) / sigma^2``, gradient of the noised law's log density: ``(batch, *event_shape)``."""
+        rows, level = self.flat(x, sigma)
+        shift = self.posterior_mean(rows, level) - rows
+        return (shift / level[:, None].to(shift.dtype) ** 2).to(x.dtype).reshape(x.shape)  # Tweedie
+
+    def flat(self, x: Tensor, sigma: Tensor | float) -> tuple[Tensor, Tensor]:
+        """``x`` as ``(batch, d)`` and ``sigma`` as ``(batch,)`` of the same dtype, both checked."""
+        if tuple(x.shape[1:]) != self.event_shape or x.ndim == 0:
+            raise ValueError(f"x must have shape (batch, *{self.event_shape}), got {tuple(x.shape)}")
+        if not x.is_floating_point():
+            raise ValueError(f"x must hold floats, got {x.dtype}; convert it with x.float()")
+        level = per_sample(sigma, x)
+        checks.positive("sigma", level.detach().cpu().numpy(), "a denoiser is defined at positive noise only")
+        return x.reshape(len(x), self.dim), level
+
+
+class WithLogProb(FittedDenoiser):
+    """A fitted denoiser that knows the density of the noised law, of which its score is the gradient."""
+
+    @abstractmethod
+    def log_density(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """`log_prob` of flat ``x`` of shape ``(batch, d)`` at ``sigma > 0`` of shape ``(batch,)``."""
+
+    def log_prob(self, x: Tensor, sigma: Tensor | float) -> Tensor:
+        """Log density of ``x_0 + sigma n`` at ``x``, shape ``(batch,)``, in nats and data units.
+
+        Raises ``ValueError`` as calling the denoiser does.
+        """
+        return self.log_density(*self.flat(x, sigma)).to(x.dtype)
+
+
+class WithPosteriorCovariance(FittedDenoiser):
+    """A fitted denoiser that knows how far the clean event may be from its posterior mean."""
+
+    @abstractmethod
+    def covariance(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """`posterior_covariance` of flat ``x``, ``(batch, d)``, at ``sigma > 0``, ``(batch,)``."""
+
+    def posterior_covariance(self, x: Tensor, sigma: Tensor | float) -> Tensor:
+        """``Cov[x_0 | x]``, shape ``(batch, d, d)``, in squared data units; ``sigma^2`` times the Jacobian.
+
+        Raises ``ValueError`` as calling the denoiser does.
+        """
+        return self.covariance(*self.flat(x, sigma)).to(x.dtype)
+
+
+class WithJacobian(FittedDenoiser):
+    """A fitted denoiser whose derivative is known in closed form."""
+
+    @abstractmethod
+    def derivative(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """`jacobian` at flat ``x``, ``(batch, d)``, and ``sigma > 0``, ``(batch,)``."""
+
+    def jacobian(self, x: Tensor, sigma: Tensor | float) -> Tensor:
+        """``dD_i / dx_j`` over flattened events, shape ``(batch, d, d)``, exact.
+
+        Raises ``ValueError`` as calling the denoiser does.
+        """
+        return self.derivative(*self.flat(x, sigma)).to(x.dtype)
+
+
+class Estimator(ABC):
+    """Settings of a closed-form estimator; members are frozen dataclasses."""
+
+    name: ClassVar[str]
+    reference: ClassVar[str]
+    equation: ClassVar[str]
+    fitted: ClassVar[type[FittedDenoiser]]
+    """What `fit` returns."""
+
+    @abstractmethod
+    def fit(self, x: np.ndarray | Tensor) -> FittedDenoiser:
+        """The denoiser of the data ``x``, shape ``(n, *event)``, float32 or float64, in data units.
+
+        Raises ``ValueError`` for fewer events than needed, non-finite values, other dtypes and shapes.
+        """
+
+
+def samples(x: np.ndarray | Tensor, least: int = 1) -> tuple[Tensor, tuple[int, ...]]:
+    """The events ``x`` as a tensor ``(n, d)`` of their own dtype, and their shape.
+
+    Raises ``ValueError`` for fewer than ``least`` events, dtypes other than float32 and float64, an array
+    without event axes or with empty ones, and a NaN or infinity (its index is named).
+
+    >>> samples(np.zeros((3, 2, 2)))[0].shape
+    torch.Size([3, 4])
+    """
+    data = torch.as_tensor(x).detach()
+    if data.dtype not in _FLOATS:
+        raise ValueError(f"data must be float32 or float64, got {data.dtype}; convert it with astype")
+    if data.ndim < 2 or 0 in data.shape[1:]:
+        raise ValueError(f"data must have shape (n, *event) with a non-empty event, got {tuple(data.shape)}")
+    checks.at_least("the number of samples", len(data), least, "give more events")
+    if not torch.isfinite(data).all():
+        checks.finite("data", data.cpu().numpy(), "remove or repair these events")
+    return data.reshape(len(data), -1), tuple(data.shape[1:])

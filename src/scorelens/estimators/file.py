@@ -1,0 +1,75 @@
+"""A fitted denoiser as one safetensors file that says how to rebuild it; nothing in the file is executed."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as encode
+from torch import Tensor
+
+from scorelens.core import checks, storage
+from scorelens.estimators.base import FittedDenoiser
+from scorelens.estimators.members import ALL
+
+_FORMAT = "scorelens-estimator-1"
+_REMEDY = "give a file that scorelens.estimators.save wrote, or fit the estimator again"
+
+
+def save(denoiser: FittedDenoiser, path: str | os.PathLike[str]) -> None:
+    """Write ``denoiser`` to ``path``, whole or not at all, with everything needed to rebuild it.
+
+    Raises ``ValueError`` for a denoiser of no registered estimator, and ``OSError`` naming the file.
+
+    """
+    checks.choice("fitted denoiser", denoiser.name, _classes())
+    state = {name: value.detach().cpu().contiguous().clone() for name, value in denoiser.state_dict().items()}
+    header = {
+        "format": _FORMAT,
+        "name": denoiser.name,
+        "event_shape": json.dumps(denoiser.event_shape),
+        "facts": json.dumps(denoiser.facts),
+        "checksum": _checksum(state),
+    }
+    storage.write_file(Path(path), encode(state, metadata=header))
+
+
+def load(path: str | os.PathLike[str]) -> FittedDenoiser:
+    """Rebuild the denoiser that `save` wrote, on the CPU.
+
+    Raises ``ValueError`` naming the file and the remedy if it is missing, damaged or of another kind.
+    """
+    try:
+        state, header = _read(path)
+        cls = _classes()[checks.choice("fitted denoiser", header["name"], _classes())]
+        shape = tuple(json.loads(header["event_shape"]))
+        return cls(event_shape=shape, **state, **json.loads(header["facts"]))  # pyright: ignore[reportCallIssue]
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"{os.fspath(path)} is not a whole estimator file ({reason}); {_REMEDY}") from error
+
+
+def _classes() -> dict[str, type[FittedDenoiser]]:
+    return {estimator.fitted.name: estimator.fitted for estimator in ALL}
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    with safe_open(path, framework="pt") as file:
+        header = file.metadata() or {}
+        if header.get("format") != _FORMAT:
+            raise ValueError(f"its format is {header.get('format')!r}, not {_FORMAT!r}")
+        # Cloned: tensors read from a file lie at addresses on which vectorised sums may round differently.
+        state = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
+    if header["checksum"] != _checksum(state):
+        raise ValueError("its numbers do not match their checksum")
+    return state, header
+
+
+def _checksum(state: dict[str, Tensor]) -> str:
+    total = 0
+    for name in sorted(state):
+        total = zlib.crc32(state[name].numpy().data, zlib.crc32(name.encode(), total))
+    return str(total)
