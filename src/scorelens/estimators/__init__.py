@@ -8,12 +8,24 @@ from scorelens.estimators.base import (
     WithPosteriorCovariance,
 )
 from scorelens.estimators.file import load, save
+from scorelens.estimators.gaussian import (
+    DiagonalGaussian,
+    FactorDenoiser,
+    Gaussian,
+    GaussianDenoiser,
+    LowRankGaussian,
+)
 from scorelens.estimators.members import ALL
 
 __all__ = [
     "ALL",
+    "DiagonalGaussian",
     "Estimator",
+    "FactorDenoiser",
     "FittedDenoiser",
+    "Gaussian",
+    "GaussianDenoiser",
+    "LowRankGaussian",
     "WithJacobian",
     "WithLogProb",
     "WithPosteriorCovariance",

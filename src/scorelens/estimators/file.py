@@ -24,6 +24,12 @@ def save(denoiser: FittedDenoiser, path: str | os.PathLike[str]) -> None:
 
     Raises ``ValueError`` for a denoiser of no registered estimator, and ``OSError`` naming the file.
 
+    >>> import tempfile, torch
+    >>> from scorelens.estimators import Gaussian
+    >>> path = Path(tempfile.mkdtemp(), "fit.safetensors")
+    >>> save(Gaussian().fit(torch.eye(4)), path)
+    >>> load(path).event_shape
+    (4,)
     """
     checks.choice("fitted denoiser", denoiser.name, _classes())
     state = {name: value.detach().cpu().contiguous().clone() for name, value in denoiser.state_dict().items()}
@@ -32,8 +38,8 @@ def save(denoiser: FittedDenoiser, path: str | os.PathLike[str]) -> None:
         "name": denoiser.name,
         "event_shape": json.dumps(denoiser.event_shape),
         "facts": json.dumps(denoiser.facts),
-        "checksum": _checksum(state),
     }
+    header["checksum"] = _checksum(state, header)
     storage.write_file(Path(path), encode(state, metadata=header))
 
 
@@ -63,13 +69,13 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, st
             raise ValueError(f"its format is {header.get('format')!r}, not {_FORMAT!r}")
         # Cloned: tensors read from a file lie at addresses on which vectorised sums may round differently.
         state = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
-    if header["checksum"] != _checksum(state):
-        raise ValueError("its numbers do not match their checksum")
+    if header["checksum"] != _checksum(state, header):
+        raise ValueError("its content does not match its checksum")
     return state, header
 
 
-def _checksum(state: dict[str, Tensor]) -> str:
-    total = 0
+def _checksum(state: dict[str, Tensor], header: dict[str, str]) -> str:
+    total = zlib.crc32("".join(header[entry] for entry in ("name", "event_shape", "facts")).encode())
     for name in sorted(state):
         total = zlib.crc32(state[name].numpy().data, zlib.crc32(name.encode(), total))
     return str(total)

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from scorelens.estimators.base import Estimator
+from scorelens.estimators.gaussian import DiagonalGaussian, Gaussian, LowRankGaussian
 
-ALL: tuple[type[Estimator], ...] = ()
+ALL: tuple[type[Estimator], ...] = (Gaussian, DiagonalGaussian, LowRankGaussian)
