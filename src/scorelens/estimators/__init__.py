@@ -8,6 +8,7 @@ from scorelens.estimators.base import (
     WithPosteriorCovariance,
 )
 from scorelens.estimators.file import load, save
+from scorelens.estimators.fourier_gaussian import FourierGaussian, FourierGaussianDenoiser
 from scorelens.estimators.gaussian import (
     DiagonalGaussian,
     FactorDenoiser,
@@ -23,6 +24,8 @@ __all__ = [
     "Estimator",
     "FactorDenoiser",
     "FittedDenoiser",
+    "FourierGaussian",
+    "FourierGaussianDenoiser",
     "Gaussian",
     "GaussianDenoiser",
     "LowRankGaussian",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scorelens.estimators.base import Estimator
+from scorelens.estimators.fourier_gaussian import FourierGaussian
 from scorelens.estimators.gaussian import DiagonalGaussian, Gaussian, LowRankGaussian
 
-ALL: tuple[type[Estimator], ...] = (Gaussian, DiagonalGaussian, LowRankGaussian)
+ALL: tuple[type[Estimator], ...] = (Gaussian, DiagonalGaussian, LowRankGaussian, FourierGaussian)
