@@ -16,6 +16,7 @@ from scorelens.estimators.gaussian import (
     GaussianDenoiser,
     LowRankGaussian,
 )
+from scorelens.estimators.kernel import KernelLevels, KernelLevelsDenoiser
 from scorelens.estimators.members import ALL
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "FourierGaussianDenoiser",
     "Gaussian",
     "GaussianDenoiser",
+    "KernelLevels",
+    "KernelLevelsDenoiser",
     "LowRankGaussian",
     "WithJacobian",
     "WithLogProb",

@@ -5,5 +5,12 @@ from __future__ import annotations
 from scorelens.estimators.base import Estimator
 from scorelens.estimators.fourier_gaussian import FourierGaussian
 from scorelens.estimators.gaussian import DiagonalGaussian, Gaussian, LowRankGaussian
+from scorelens.estimators.kernel import KernelLevels
 
-ALL: tuple[type[Estimator], ...] = (Gaussian, DiagonalGaussian, LowRankGaussian, FourierGaussian)
+ALL: tuple[type[Estimator], ...] = (
+    Gaussian,
+    DiagonalGaussian,
+    LowRankGaussian,
+    FourierGaussian,
+    KernelLevels,
+)
