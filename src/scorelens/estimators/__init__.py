@@ -7,6 +7,7 @@ from scorelens.estimators.base import (
     WithLogProb,
     WithPosteriorCovariance,
 )
+from scorelens.estimators.empirical import Empirical, EmpiricalDenoiser
 from scorelens.estimators.file import load, save
 from scorelens.estimators.fourier_gaussian import FourierGaussian, FourierGaussianDenoiser
 from scorelens.estimators.gaussian import (
@@ -22,6 +23,8 @@ from scorelens.estimators.members import ALL
 __all__ = [
     "ALL",
     "DiagonalGaussian",
+    "Empirical",
+    "EmpiricalDenoiser",
     "Estimator",
     "FactorDenoiser",
     "FittedDenoiser",

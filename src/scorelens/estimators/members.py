@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scorelens.estimators.base import Estimator
+from scorelens.estimators.empirical import Empirical
 from scorelens.estimators.fourier_gaussian import FourierGaussian
 from scorelens.estimators.gaussian import DiagonalGaussian, Gaussian, LowRankGaussian
 from scorelens.estimators.kernel import KernelLevels
@@ -12,5 +13,6 @@ ALL: tuple[type[Estimator], ...] = (
     DiagonalGaussian,
     LowRankGaussian,
     FourierGaussian,
+    Empirical,
     KernelLevels,
 )
