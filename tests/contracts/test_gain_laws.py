@@ -268,6 +268,13 @@ def test_gain_function_is_what_a_linear_denoiser_takes(law):
 
 
 @every_law
+def test_a_denoiser_has_one_flow_time(law):
+    for bad, message in ((np.array([1.0, 2.0]), "one flow time"), (-1.0, "flow_time"), (np.nan, "flow_time")):
+        with pytest.raises(ValueError, match=message):
+            law.gain_function(MODES, bad)
+
+
+@every_law
 def test_units_of_the_data_matter_only_to_a_law_with_a_unit_of_its_own(law):
     scale = 7.0
     times = TIMES[:, None]

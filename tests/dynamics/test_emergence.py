@@ -8,6 +8,9 @@ import pytest
 from scorelens.core.noise_level import LogNormal, LogUniform
 from scorelens.core.sigma_grid import karras
 from scorelens.dynamics import (
+    DeepLinear,
+    DeepResidual,
+    DenseOneLayer,
     ExactSampler,
     HeunSampler,
     OneLayer,
@@ -224,3 +227,25 @@ def test_gray_zone_edges():
 def test_unknown_names_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         emergence_time(EDM(), 1.0, **options)
+
+
+@pytest.mark.parametrize("law", [OneLayer(1e15), DeepResidual(80, 1.0)], ids=lambda law: law.name)
+def test_a_start_too_far_off_for_float64_is_said_to_be_unresolved(law):
+    found = emergence_time(law, np.array([1.0]))
+    assert found.status.tolist() == ["unresolved"]
+    assert np.isnan(found.flow_time[0])
+    assert emergence_time(OneLayer(1e6), 1.0).status == "emerged"
+
+
+def test_laws_of_matrices_have_no_emergence_times_of_modes():
+    with pytest.raises(TypeError, match="emergence times are those of gain laws, got DenseOneLayer"):
+        emergence_time(DenseOneLayer(np.eye(2)), 1.0)
+    with pytest.raises(ValueError, match=r"factor must exceed 1, got 0\.5"):
+        gray_zone(1.0, 1.0, factor=0.5)
+
+
+def test_no_warning_where_a_trajectory_is_flat_or_a_start_is_zero():
+    late = emergence_time(DeepLinear(3, 1e-12, tied=True), np.array([1000.0]))
+    assert float(late.flow_time[0]) == pytest.approx(3.33231, rel=1e-5)
+    half = gain_emergence_time(DeepLinear(1, 0.0), 1.0, 1.0, criterion="arithmetic")
+    assert float(half.flow_time) == pytest.approx(np.log(2.0) / 2.0, rel=1e-12)

@@ -8,6 +8,7 @@ from scipy.integrate import solve_ivp
 
 from scorelens.core.fourier_spectrum import fourier_spectrum
 from scorelens.dynamics import (
+    FlowOneLayer,
     FullConvolution,
     OneLayer,
     SymmetricTwoLayer,
@@ -140,3 +141,10 @@ def test_an_image_has_pixels(bad):
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_only_laws_of_the_plain_loss_are_those_of_taps():
+    with pytest.raises(ValueError, match="learn by a law of the plain loss, got flow-one-layer"):
+        FullConvolution(4, FlowOneLayer(0.1))
+    with pytest.raises(TypeError, match="law must be a gain law"):
+        FullConvolution(4, "one-layer")

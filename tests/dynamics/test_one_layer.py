@@ -168,3 +168,9 @@ def test_erratum_a_mean_of_the_bias_is_generated_where_the_data_have_none():
     early, late = (float(law.generated_mean(1.0, t, LOW, HIGH, 0.5)) for t in (0.3, 5.0))
     assert early > 0.4
     assert 0.0 < late < 0.02
+
+
+def test_growth_keeps_its_digits_where_noise_is_small_beside_the_mode():
+    # 2 (Q - 1) terms vanish, and the two integrals differ in the eleventh digit only.
+    found = float(OneLayer(1.0).log_growth(1e6, 1e6, 0.002, 0.01))
+    assert found == pytest.approx(-np.log1p((0.01**2 - 0.002**2) / (1e6 + 0.002**2)), rel=1e-10)

@@ -146,3 +146,12 @@ def test_bad_input_is_refused():
         TwoLayerOverlaps(np.eye(2), np.ones((3, 2)))
     with pytest.raises(ValueError, match="initial_factor holds"):
         TwoLayerOverlaps(np.eye(2), np.full((2, 2), np.inf))
+
+
+def test_a_start_of_zero_stays_zero():
+    for law in (
+        TwoLayerOverlaps(np.eye(2), np.zeros((2, 1))),
+        TwoLayerOverlaps.from_overlaps(np.ones(2), np.zeros((2, 2))),
+    ):
+        assert np.all(law.weight_at(1.0, 5.0) == 0.0)
+        np.testing.assert_allclose(law.generated_covariance(5.0, 0.1, 10.0), 0.01 * np.eye(2), rtol=1e-9)

@@ -159,3 +159,13 @@ def test_a_network_that_is_trained_has_the_law_of_its_own_loss(recipe, tmp_path)
     with pytest.raises(ValueError, match=r"law: got 'deep:3'.*leave the law out, or use scorelens forecast"):
         recipe("moons:n=60", law="deep:3", out=tmp_path / "never")
     assert not (tmp_path / "never").exists()
+
+
+def test_options_that_a_law_has_no_use_for_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="law one-layer has no preconditioning, p_mean; leave that out"):
+        studies.forecast(
+            "digits", law="one-layer", preconditioning="spectral", p_mean=-3.0, out=tmp_path / "a"
+        )
+    with pytest.raises(ValueError, match="has no loss"):
+        studies.compare_laws("digits", "one-layer,two-layer", loss="target", out=tmp_path / "b")
+    assert not list(tmp_path.iterdir())

@@ -77,3 +77,8 @@ def test_a_parameter_per_mode_needs_a_spectrum_with_all_modes():
     law = dynamics.OneLayer(np.array([0.1, 0.2]))
     with pytest.raises(ValueError, match=r"one-layer has a parameter per mode.*fit the spectrum with all"):
         law.denoiser(_spectrum(2), 1.0)
+
+
+def test_parameters_of_another_number_of_modes_are_refused():
+    with pytest.raises(ValueError, match=r"parameters of shape \(2,\) for modes of shape \(3,\)"):
+        dynamics.OneLayer(np.array([0.1, 0.2])).denoiser(_spectrum(3), 1.0)

@@ -59,6 +59,8 @@ class Grammar:
             return key, text
         if self.is_flag(key):
             return key, "yes"
+        if key in self.options and key != self.value:
+            raise ValueError(f"option {key} of law {self.name} needs a value; write it as {key}=...")
         if self.value is None:
             raise ValueError(f"law {self.name} takes no {item!r}; write it as {self.usage}")
         return self.value, key

@@ -180,7 +180,7 @@ _ROWS: tuple[NamedLaw, ...] = (
     ),
     NamedLaw(
         Grammar("deep", "deep:3 or deep:4,tied,initial_gain=0.01", {**_DEPTH, **_GAIN, **_TIED}, "depth"),
-        "so many linear layers, all starting alike",
+        "a product of that many linear layers, all starting alike",
         _LINEAR,
         build=_deep,
         stuck=_ZERO_OR_LESS,
@@ -192,7 +192,7 @@ _ROWS: tuple[NamedLaw, ...] = (
             {**_DEPTH, "initial_layer": law_spec.number(0.0), **_TIED},
             "depth",
         ),
-        "so many linear layers, each beside a skip connection",
+        "a product of that many linear layers, each beside a skip connection",
         _LINEAR,
         build=_deep_residual,
         stuck=_ZERO_OR_LESS,

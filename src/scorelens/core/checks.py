@@ -18,7 +18,7 @@ def choice(name: str, value: str, allowed: Iterable[str]) -> str:
     options = list(allowed)
     if value in options:
         return value
-    near = difflib.get_close_matches(str(value), options, n=1, cutoff=0.3)
+    near = difflib.get_close_matches(str(value), options, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"unknown {name} {value!r}; choose from {', '.join(options)}{hint}")
 
@@ -37,6 +37,13 @@ def at_least(name: str, value: int, least: int, remedy: str = "") -> None:
     """Raise ``ValueError`` unless the number ``value`` is at least ``least``."""
     if not value >= least:
         raise ValueError(_sentence(f"{name} must be at least {least}, got {value}", remedy))
+
+
+def whole(name: str, value: Any, least: int, remedy: str = "") -> None:
+    """Raise ``TypeError`` unless ``value`` is a whole number, ``ValueError`` unless at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(_sentence(f"{name} must be a whole number, got {value!r}", remedy))
+    at_least(name, int(value), least, remedy)
 
 
 def finite(name: str, array: Any, remedy: str = "") -> None:

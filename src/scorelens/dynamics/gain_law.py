@@ -48,8 +48,9 @@ class GainLaw(ABC):
     for a squared loss summed over coordinates without a factor one half (with that factor: learning rate
     times training time). It is the ``a`` of learning dynamics, section 0, and the dose ``T`` of [E2].
 
-    All methods raise ``ValueError`` for a negative eigenvalue or flow time, a noise variance that is not
-    positive, or noise levels not in ``0 < sigma_min < sigma_max``.
+    All methods but `rate`, which an integrator may call anywhere, raise ``ValueError`` for a negative
+    eigenvalue or flow time, a noise variance that is not positive, or noise levels not in ``0 < sigma_min <
+    sigma_max``.
     """
 
     name: ClassVar[str]
@@ -165,8 +166,21 @@ class GainLaw(ABC):
         return self.evolve(self.start_gain(eigenvalue, noise_variance), eigenvalue, noise_variance, flow_time)
 
     def gain_function(self, eigenvalue: Values, flow_time: float) -> Callable[[np.ndarray], np.ndarray]:
-        """``f(sigma (s,)) -> (s, mode)`` at one flow time: what a linear denoiser takes."""
+        """``f(sigma (s,)) -> (s, mode)`` at one flow time: what a linear denoiser takes.
+
+        Raises ``ValueError`` also for more than one flow time, or parameters of another number of modes.
+        """
         modes = non_negative("eigenvalue", eigenvalue)
+        if non_negative("flow_time", flow_time).ndim:
+            raise ValueError(
+                f"a denoiser has one flow time, got shape {np.shape(flow_time)}; make one for each"
+            )
+        parameters = self.start_gain(np.zeros(()), 1.0).shape
+        if parameters not in ((), modes.shape):
+            raise ValueError(
+                f"{self.name} has parameters of shape {parameters} for modes of shape {modes.shape}; "
+                "give it scalars, or one parameter per mode"
+            )
         return lambda sigma: self.gain(modes, positive("sigma", sigma)[..., None] ** 2, flow_time)
 
     def denoiser(self, spectrum: ModeSpectrum, flow_time: float) -> Denoiser:

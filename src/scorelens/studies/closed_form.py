@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ from scorelens import analysis, instruments, report
 from scorelens.analysis.laws import CONFIGURED, ChosenLaw, law_named
 from scorelens.core.fourier_spectrum import fourier_spectrum
 from scorelens.results import Run, RunConfig
+from scorelens.results.options import OPTIONS
 from scorelens.studies.configure import configure
 from scorelens.studies.folders import new_folder
 from scorelens.studies.preparation import Prepared, prepare
+
+_NETWORK_SECTIONS = ("preconditioning", "noise")
 
 
 def forecast(
@@ -20,15 +24,28 @@ def forecast(
     """Spectrum and closed-form forecast of ``data`` in a run folder with its page; seconds, no training.
 
     ``law`` is a law with its options, as ``deep:3,tied``; `scorelens.analysis.laws.LAWS` lists them.
-    ``options`` are names of `studies.OPTIONS` and ``seed``. Raises ``ValueError`` for bad options or data.
+    ``options`` are names of `studies.OPTIONS` and ``seed``. Raises ``ValueError`` for bad options or data,
+    and for options of a preconditioned network with a law that has none.
     """
     chosen = law_named(law)
+    refuse_unused([chosen], options)
     config = configure(data, law=chosen.spec, **options)
     prepared = prepare(config.data, config.seed, chosen.check_data)
     run = Run.create(new_folder(data, out), config)
     foretell(run, prepared)
     report.build(run.path)
     return run
+
+
+def refuse_unused(laws: Sequence[ChosenLaw], options: dict[str, Any]) -> None:
+    """Raise ``ValueError`` for options of the preconditioned network's law where no such law is asked for."""
+    if any(law.is_configured for law in laws):
+        return
+    unused = [name for name in options if OPTIONS.get(name, ("",))[0] in _NETWORK_SECTIONS or name == "loss"]
+    if unused:
+        raise ValueError(
+            f"law {laws[0].spec} has no {', '.join(unused)}; leave that out, or use the law {CONFIGURED}"
+        )
 
 
 def foretell(run: Run, prepared: Prepared) -> None:

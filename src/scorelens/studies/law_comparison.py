@@ -9,7 +9,7 @@ from typing import Any
 from scorelens import report
 from scorelens.analysis.laws import ChosenLaw, law_named, split_list
 from scorelens.results import Run
-from scorelens.studies.closed_form import foretell
+from scorelens.studies.closed_form import foretell, refuse_unused
 from scorelens.studies.comparison import Comparison
 from scorelens.studies.configure import configure
 from scorelens.studies.folders import new_folder, slug
@@ -28,6 +28,7 @@ def compare_laws(
     before anything is written.
     """
     chosen = _chosen(split_list(laws) if isinstance(laws, str) else laws, options)
+    refuse_unused(chosen, options)
     configs = {law.spec: configure(data, law=law.spec, **options) for law in chosen}
 
     def check(event_shape: tuple[int, ...]) -> None:

@@ -19,7 +19,7 @@ def square_patch(size: int, n_axes: int = 2) -> np.ndarray:
     >>> square_patch(3).shape
     (9, 2)
     """
-    checks.at_least("size", size, 1)
+    checks.whole("size", size, 1)
     if size % 2 == 0:
         raise ValueError(f"a centred patch has an odd size, got {size}; take {size - 1} or {size + 1}")
     if n_axes not in (1, 2):

@@ -107,8 +107,9 @@ def criterion_named(name: str, band: float = 1.25) -> Criterion:
     'harmonic'
     """
     checks.choice("criterion", name, [member.name for member in CRITERIA])
+    banded = Band(band)
     if name == Band.name:
-        return Band(band)
+        return banded
     return next(member() for member in CRITERIA if member.name == name)
 
 

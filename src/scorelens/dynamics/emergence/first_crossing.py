@@ -28,6 +28,8 @@ def first_crossing(trajectory: VarianceTrajectory, threshold: np.ndarray, *, mon
     by bisection, finds the root.
     """
     to_cross = np.isfinite(threshold) & (threshold != 0.0)
+    if not np.any(to_cross):
+        return np.full(np.shape(threshold), UNREACHED)
     sign, finite = np.sign(threshold), np.where(to_cross, threshold, 0.0)
 
     def excess(x: np.ndarray) -> np.ndarray:
@@ -84,8 +86,9 @@ def _safe_newton(
     for _ in range(_MOST_ITERATIONS):
         value, rise = excess_and_rise(x)
         low, high = np.where(value < 0.0, x, low), np.where(value < 0.0, high, x)
-        usable = rise > 0.0
-        newton = x - value / np.where(usable, rise, 1.0)
+        # No bracket is as wide as a step of 1e4, and the quotient of a flat trajectory would overflow.
+        usable = (rise > 0.0) & (np.abs(value) <= 1e4 * rise)
+        newton = x - np.where(usable, value, 0.0) / np.where(usable, rise, 1.0)
         inside = usable & (newton > low) & (newton < high) & (np.abs(newton - x) < 0.5 * last)
         # A step that rounding throws out of its bracket has arrived.
         arrived = usable & (np.abs(newton - x) <= _TOLERANCE * np.maximum(1.0, np.abs(x)))

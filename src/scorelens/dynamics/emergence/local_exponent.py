@@ -46,6 +46,11 @@ def local_exponent(
     >>> float(found.exponent.round(6))
     -0.302174
     """
+    if not isinstance(law, RelaxationLaw):
+        raise TypeError(
+            f"the exact exponent is known for one-layer laws, got {law!r}; "
+            "fit_power_law takes the times of any law"
+        )
     sampler = sampler or ExactSampler()
     emergence = emergence_time(
         law, eigenvalue, criterion=criterion, target=target, band=band, sampler=sampler

@@ -20,7 +20,10 @@ AT_START = "at start"
 UNREACHABLE = "unreachable"
 UNDEFINED = "undefined"
 STUCK = "stuck"
+UNRESOLVED = "unresolved"
 TARGETS = ("data", "asymptote")
+#: A logarithm of a variance beyond this has less than six digits after its point.
+_FARTHEST = 1e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +33,8 @@ class Emergence:
     ``status`` is ``emerged``; ``at start`` (flow time 0: nothing to cross); ``unreachable`` (flow time
     infinite: the trajectory never meets the threshold); ``stuck`` (flow time infinite: from this start the
     network never learns the mode); or ``undefined`` (flow time NaN: the mean of a start and a target of
-    opposite signs, which only a gain can have).
+    opposite signs, which only a gain can have); or ``unresolved`` (flow time NaN: the start is so many orders
+    of magnitude off that float64 has no digits for the threshold).
     """
 
     flow_time: np.ndarray
@@ -70,6 +74,11 @@ def emergence_time(
     array([ 1.1085, 11.9954])
     """
     checks.choice("target", target, TARGETS)
+    if not isinstance(law, GainLaw):
+        raise TypeError(
+            f"emergence times are those of gain laws, got {type(law).__name__}; for a local filter use "
+            "patch_emergence_time, for any trajectory trajectory_emergence"
+        )
     sampler = sampler or ExactSampler()
     modes = _over_modes(law, eigenvalue)
     return trajectory_emergence(
@@ -100,12 +109,15 @@ def trajectory_emergence(
     cross. Other arguments and the result as for `emergence_time`.
     """
     rule = criterion_named(criterion, band)
-    threshold = rule.threshold(distance)
+    unresolved = np.isfinite(distance) & (np.abs(distance) > _FARTHEST)
+    threshold = np.where(unresolved, 0.0, rule.threshold(distance))
     log_time = first_crossing(trajectory, threshold, monotone=monotone)
-    reached, at_start = log_time != UNREACHED, threshold == 0.0
+    reached, at_start = log_time != UNREACHED, (threshold == 0.0) & ~unresolved
     time = np.where(reached, np.exp(np.where(reached, log_time, 0.0)), np.inf)
     status = np.where(reached, EMERGED, np.where(stuck, STUCK, UNREACHABLE))
-    return Emergence(np.where(at_start, 0.0, time), np.where(at_start, AT_START, status), criterion, target)
+    time = np.where(unresolved, np.nan, np.where(at_start, 0.0, time))
+    status = np.where(unresolved, UNRESOLVED, np.where(at_start, AT_START, status))
+    return Emergence(time, status, criterion, target)
 
 
 def gain_emergence_time(
@@ -157,6 +169,8 @@ def gray_zone(start_variance: Values, data_variance: Values, factor: float = 2.0
     >>> gray_zone(0.25, np.array([1.0, 0.3, 0.1]))
     array([False,  True, False])
     """
+    if not factor > 1.0:
+        raise ValueError(f"factor must exceed 1, got {factor:g}; 2 means half to twice the start")
     start = gain_law.positive("start_variance", start_variance)
     data = gain_law.non_negative("data_variance", data_variance)
     return (data >= start / factor) & (data <= start * factor)

@@ -65,7 +65,9 @@ def log_ratio_to_data(
     sigma_min: float,
     sigma_max: float,
 ) -> np.ndarray:
-    """``log(generated variance / data variance)`` without cancellation; ``inf`` for an eigenvalue 0.
+    """``log(generated variance / data variance)``, with its digits late in training.
+
+    ``inf`` for an eigenvalue 0.
 
     `kl_from_log_ratio` of it is KL(generated || data), of its negative KL(data || generated).
     """

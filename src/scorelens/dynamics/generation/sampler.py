@@ -244,7 +244,7 @@ def _descending(sigmas: np.ndarray) -> np.ndarray:
     levels = gain_law.positive("sigmas", sigmas)
     if levels.ndim != 1 or len(levels) < 2 or not np.all(np.diff(levels) < 0.0):
         raise ValueError(
-            f"sigmas must be two or more descending noise levels, got {levels.shape}; karras() makes them"
+            f"sigmas must be two or more descending noise levels, got {levels.tolist()}; karras() makes them"
         )
     return levels
 

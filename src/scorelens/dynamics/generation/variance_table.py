@@ -43,6 +43,8 @@ def log_variance_table(
     times and all modes for a law with a parameter per mode) and is at most ``tolerance`` there, else the
     table is exact. ``sampler`` defaults to the exact ODE from 80 to 0.002.
 
+    Modes and times may come in any order.
+
     >>> from scorelens.dynamics import OneLayer
     >>> log_variance_table(OneLayer(0.1), np.array([2.0, 1.0]), np.array([0.0, 1.0])).round(4)
     array([[-10.3099, -10.3099],

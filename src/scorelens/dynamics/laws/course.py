@@ -17,6 +17,8 @@ _FAR = -40.0  # e^-40 is below the last digit of 1
 _PLACES = (-700.0, 800.0)
 _FARTHEST = -345.0  # above the optimum, where the square of its exponential is still a number
 
+_MOST = 1e300
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -76,7 +78,9 @@ class Course:
         times = gain_law.non_negative("flow_time", flow_time)
         if self.power == 0.0:
             return self.pace * self.total * times
-        free = np.asarray(np.log1p(self.power * self._free_pace * times) / self.power)
+        with np.errstate(over="ignore"):
+            grown = np.minimum(self.power * self._free_pace * times, _MOST)
+        free = np.asarray(np.log1p(grown) / self.power)
         own = np.broadcast_to(self._pace * times, free.shape)
         way = np.array(free)
         for clock, ray in self._rays(free):

@@ -42,7 +42,7 @@ class DeepLinear(ProductOfLayers):
     reference: ClassVar[str] = "wang2025, App. F.3"
 
     def __post_init__(self) -> None:
-        checks.at_least("depth", self.depth, 1, "an infinite depth is InfiniteDepth")
+        checks.whole("depth", self.depth, 1, "an infinite depth is InfiniteDepth")
         checks.finite("initial_gain", self.initial_gain)
         if self.tied and self.depth % 2 == 0:
             remedy = "an even number of tied layers has no negative gain; use tied=False"

@@ -12,11 +12,9 @@ import numpy as np
 from scipy import special
 
 from scorelens.dynamics.laws.flow_time_axis import PathSegment
-from scorelens.dynamics.numerics.exponential_integral import ein, scaled_e1
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
 _GENTLE = 1.0
-_CLOSE = 0.25
 
 
 def least_variance(segment: PathSegment) -> np.ndarray:
@@ -63,27 +61,6 @@ def decay_slope(flow_time: np.ndarray, segment: PathSegment) -> np.ndarray:
     ends = segment.end * np.exp(-known * last) - segment.start * np.exp(-known * first)
     by_parts = segment.turn * scaled + (0.5 * scaled - ends) / known
     return np.exp(-flow_time * least) * np.where(gentle, panel, by_parts)
-
-
-def ein_rise(first: np.ndarray, last: np.ndarray, rise: np.ndarray) -> np.ndarray:
-    """``Ein(last) - Ein(first)``, where ``rise = last - first`` is given because it may cancel."""
-    close = np.abs(rise) <= np.maximum(1.0, _CLOSE * np.maximum(first, last))
-    step, total = np.where(close, rise, 0.0), np.zeros(np.shape(rise))
-    for node, weight in zip(_NODES, _WEIGHTS, strict=True):
-        at = np.where(close, first + 0.5 * (1.0 + node) * step, 0.0)
-        known = np.where(at > 0.0, at, 1.0)
-        total = total + 0.5 * weight * step * np.where(at > 0.0, -np.expm1(-at) / known, 1.0)
-    return np.where(close, total, ein(last) - ein(first))
-
-
-def scaled_e1_fall(first: np.ndarray, rise: np.ndarray) -> np.ndarray:
-    """``exp(first) (E1(first) - E1(first + rise))`` for ``first > 0`` and ``rise >= 0``."""
-    close = rise <= np.minimum(1.0, _CLOSE * first)
-    step, total = np.where(close, rise, 0.0), np.zeros(np.shape(rise))
-    for node, weight in zip(_NODES, _WEIGHTS, strict=True):
-        way = 0.5 * (1.0 + node) * step
-        total = total + 0.5 * weight * step * np.exp(-way) / (first + way)
-    return np.where(close, total, scaled_e1(first) - np.exp(-rise) * scaled_e1(first + rise))
 
 
 def _gentle(flow_time: np.ndarray, segment: PathSegment) -> np.ndarray:

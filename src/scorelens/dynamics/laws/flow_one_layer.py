@@ -16,6 +16,7 @@ from scorelens.dynamics.laws.flow_matching import FlowMatchingLaw
 from scorelens.dynamics.laws.flow_time_axis import PathSegment
 from scorelens.dynamics.laws.relaxation import RelaxationLaw
 from scorelens.dynamics.laws.sampling_integral import quadrature_deviation
+from scorelens.dynamics.numerics.exponential_integral import ein_rise, scaled_e1_fall
 from scorelens.dynamics.values import Values
 
 _WELL_CONDITIONED = 1e-4
@@ -123,7 +124,7 @@ class _FlowTrajectory(VarianceTrajectory):
 
     def growth(self, flow_time: Values) -> np.ndarray:
         times, segment = gain_law.non_negative("flow_time", flow_time), self.segment
-        pulled = integrals.ein_rise(times * segment.first, times * segment.last, times * segment.rise)
+        pulled = ein_rise(times * segment.first, times * segment.last, times * segment.rise)
         return pulled + self.gain * integrals.decay_less_start(times, segment)  # (11.3)
 
     def growth_and_slope(self, flow_time: Values) -> tuple[np.ndarray, np.ndarray]:
@@ -143,9 +144,9 @@ def _scaled_deviation(
     least, smaller = integrals.least_variance(segment), np.minimum(segment.first, segment.last)
     early = times * np.maximum(segment.first, segment.last) <= 1.0
     later = np.where(early, 1.0, times)
-    fall = integrals.scaled_e1_fall(later * smaller, later * np.abs(segment.rise))
+    fall = scaled_e1_fall(later * smaller, later * np.abs(segment.rise))
     late_pull = -np.sign(segment.rise) * np.exp(-later * (smaller - least)) * fall
-    pulled = integrals.ein_rise(times * segment.first, times * segment.last, times * segment.rise)
+    pulled = ein_rise(times * segment.first, times * segment.last, times * segment.rise)
     early_pull = np.exp(np.where(early, times * least, 0.0)) * (pulled - segment.log_unit_change)
     pull, start = np.where(early, early_pull, late_pull), gains * integrals.scaled_decay(times, segment)
     total, size = pull + start, np.maximum(np.abs(pull), np.abs(start))

@@ -30,7 +30,8 @@ class FullConvolution(RescaledLaw):
     the same gain for all modes. An asymmetric filter has complex gains; their real parts are all that
     the variance depends on, and follow this law: `full_filter_spectrum` has both parts.
 
-    Raises ``ValueError`` for a number of pixels below 1, ``TypeError`` for a fraction.
+    Raises ``ValueError`` for a number of pixels below 1 or a law with a unit of its own, ``TypeError`` for a
+    fraction.
 
     >>> FullConvolution(64, OneLayer(0.1)).gain(2.0, 1.0, 1e-3) == OneLayer(0.1).gain(2.0, 1.0, 0.064)
     np.True_
@@ -43,9 +44,14 @@ class FullConvolution(RescaledLaw):
     reference: ClassVar[str] = "wang2025, Prop. 5.3"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.n_pixels, int | np.integer):
-            raise TypeError(f"n_pixels must be a whole number, got {self.n_pixels!r}")
-        checks.at_least("n_pixels", int(self.n_pixels), 1)
+        checks.whole("n_pixels", self.n_pixels, 1)
+        if not isinstance(self.law, GainLaw):
+            raise TypeError(f"law must be a gain law such as OneLayer, got {self.law!r}")
+        if not self.law.scale_free:
+            raise ValueError(
+                f"the taps of a convolution learn by a law of the plain loss, got {self.law.name}; "
+                "give OneLayer or SymmetricTwoLayer"
+            )
 
     @property
     def inner(self) -> GainLaw:

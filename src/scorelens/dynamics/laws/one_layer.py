@@ -12,7 +12,7 @@ from scorelens.dynamics import gain_law
 from scorelens.dynamics.gain_law import VarianceTrajectory
 from scorelens.dynamics.laws.relaxation import RelaxationLaw, RelaxationTrajectory
 from scorelens.dynamics.laws.sampling_integral import quadrature_deviation
-from scorelens.dynamics.numerics.exponential_integral import e1_difference, ein, scaled_e1
+from scorelens.dynamics.numerics.exponential_integral import e1_difference, ein_rise, scaled_e1
 from scorelens.dynamics.numerics.quadrature import panel_rule
 from scorelens.dynamics.values import Values
 
@@ -153,8 +153,9 @@ class _OneLayerTrajectory(VarianceTrajectory):
     def _terms(self, gains: np.ndarray, modes: np.ndarray, times: np.ndarray) -> list[np.ndarray]:
         """Terms of (5.3) less its start; they cancel early in training."""
         log_ratio = np.log(self.high / self.low)
-        remembered = np.exp(-times * modes) * (ein(times * self.high) - ein(times * self.low))
-        learned = ein(times * (modes + self.high)) - ein(times * (modes + self.low))
+        low, high, rise = times * self.low, times * self.high, times * (self.high - self.low)
+        remembered = np.exp(-times * modes) * ein_rise(low, high, rise)
+        learned = ein_rise(times * modes + low, times * modes + high, rise)
         return [(gains - 1.0) * log_ratio * np.expm1(-times * modes), (1.0 - gains) * remembered, -learned]
 
     def growth_and_slope(self, flow_time: Values) -> tuple[np.ndarray, np.ndarray]:

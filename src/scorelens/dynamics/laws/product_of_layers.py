@@ -81,12 +81,12 @@ class ProductOfLayers(ConstantStartLaw):
     ) -> np.ndarray:
         given = (np.asarray(value, dtype=float) for value in (gain, way, left, eigenvalue, noise_variance))
         gain, way, left, modes, noise = np.broadcast_arrays(*given)
-        ahead = (way * left > 0.0) & ((gain != 0.0) | (self.power == 0.0))
+        ahead = gain_law.same_sign(way, left) & ((gain != 0.0) | (self.power == 0.0))
         time = np.where(way == 0.0, 0.0, np.inf)
         gain, way, left, modes, noise = (value[ahead] for value in (gain, way, left, modes, noise))
         course = Course.of(self.pace, self.power, gain, modes, noise)
         course = replace(course, gap=way + left)
-        grown = np.log1p(np.where(course.below, way / gain, 0.0))
+        grown = np.log1p(np.where(course.below, way, 0.0) / np.where(course.below, gain, 1.0))
         time[ahead] = course.elapsed(gain_law.log_passed(way, left) + grown)
         return time
 

@@ -11,6 +11,8 @@ _SERIES_UP_TO = 1.5
 _SERIES_TERMS = 24
 _ASYMPTOTIC_FROM = 50.0
 _ASYMPTOTIC_TERMS = 20
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
+_CLOSE = 0.25
 
 
 def ein(x: Values) -> np.ndarray:
@@ -63,3 +65,24 @@ def e1_difference(small: Values, large: Values, log_ratio: Values) -> np.ndarray
     late = small > 1.0
     direct = special.exp1(np.where(late, small, 1.0)) - special.exp1(np.where(late, large, 1.0))
     return np.where(late, direct, log_ratio - (ein(large) - ein(small)))
+
+
+def ein_rise(first: np.ndarray, last: np.ndarray, rise: np.ndarray) -> np.ndarray:
+    """``Ein(last) - Ein(first)``, where ``rise = last - first`` is given because it may cancel."""
+    close = np.abs(rise) <= np.maximum(1.0, _CLOSE * np.maximum(first, last))
+    step, total = np.where(close, rise, 0.0), np.zeros(np.shape(rise))
+    for node, weight in zip(_NODES, _WEIGHTS, strict=True):
+        at = np.where(close, first + 0.5 * (1.0 + node) * step, 0.0)
+        known = np.where(at > 0.0, at, 1.0)
+        total = total + 0.5 * weight * step * np.where(at > 0.0, -np.expm1(-at) / known, 1.0)
+    return np.where(close, total, ein(last) - ein(first))
+
+
+def scaled_e1_fall(first: np.ndarray, rise: np.ndarray) -> np.ndarray:
+    """``exp(first) (E1(first) - E1(first + rise))`` for ``first > 0`` and ``rise >= 0``."""
+    close = rise <= np.minimum(1.0, _CLOSE * first)
+    step, total = np.where(close, rise, 0.0), np.zeros(np.shape(rise))
+    for node, weight in zip(_NODES, _WEIGHTS, strict=True):
+        way = 0.5 * (1.0 + node) * step
+        total = total + 0.5 * weight * step * np.exp(-way) / (first + way)
+    return np.where(close, total, scaled_e1(first) - np.exp(-rise) * scaled_e1(first + rise))

@@ -32,7 +32,8 @@ def phase_portrait(
     """Phase portrait of one mode (scalar fields) at one noise level (learning dynamics, section 3.3).
 
     ``weights (n,)`` and ``biases (k,)`` span the grid of the field; ``starts (s, 2)`` holds weight and bias
-    where each path begins, ``flow_times (time,)`` where it is marked. Raises ``ValueError`` for other shapes.
+    where each path begins, ``flow_times (time,)`` where it is marked. Raises ``ValueError`` for other shapes
+    and times that do not ascend.
 
     >>> grid = np.linspace(0, 1, 3), np.linspace(-1, 1, 5)
     >>> portrait = phase_portrait(SingleMode(1.0, 1.0), 1.0, *grid, np.zeros((1, 2)), np.array([0.0, 9.0]))
@@ -44,6 +45,8 @@ def phase_portrait(
         raise ValueError(
             f"starts must have shape (s, 2) and flow_times (time,), got {begin.shape} and {times.shape}"
         )
+    if np.any(np.diff(times) <= 0.0):
+        raise ValueError("flow_times of a path must ascend; sort them")
     moving = replace(mode, initial_weight=begin[:, 0], initial_bias=begin[:, 1])
     return PhasePortrait(
         mode.rate(np.asarray(weights)[None, :], np.asarray(biases)[:, None], sigma),

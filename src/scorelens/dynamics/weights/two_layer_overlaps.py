@@ -110,9 +110,13 @@ class TwoLayerOverlaps(WeightLaw):
 
     def evolve(self, parameters: np.ndarray, sigma: float, flow_time: float) -> np.ndarray:
         check_point(sigma, flow_time)
-        gram = self._in_modes(self.weight(parameters))
-        flow = _flow_of_overlaps if self._rank == self.dim else _flow_of_factor
-        moved = flow(gram, self._data.eigenvalues, sigma**2, flow_time, self._rank)
+        if self._rank == 0:
+            return np.zeros((self.dim, self.dim))
+        gram, modes = self._in_modes(self.weight(parameters)), self._data.eigenvalues
+        if self._rank == self.dim:
+            moved = _flow_of_overlaps(gram, modes, sigma**2, flow_time)
+        else:
+            moved = _flow_of_factor(gram, modes, sigma**2, flow_time, self._rank)
         return self._data.eigenvectors @ moved @ self._data.eigenvectors.T
 
     def rate(self, parameters: np.ndarray, sigma: float) -> np.ndarray:
@@ -166,9 +170,7 @@ def overlap_growth_rate(
     return 2.0 * (larger + smaller - own - other)
 
 
-def _flow_of_overlaps(
-    gram: np.ndarray, modes: np.ndarray, noise: float, time: float, rank: int
-) -> np.ndarray:
+def _flow_of_overlaps(gram: np.ndarray, modes: np.ndarray, noise: float, time: float) -> np.ndarray:
     """(7.2) for the overlaps themselves: nothing is neutral there, and slow modes keep their digits."""
     size = len(modes)
     rows, columns = np.triu_indices(size)

@@ -109,7 +109,9 @@ class WeightLaw(ABC):
 
         checks.non_negative("flow_time", flow_time)
         affine = lru_cache(maxsize=1)(lambda sigma: self.affine_at(sigma, flow_time))
-        shape = (self.dim,) if event_shape is None else event_shape
+        shape = (self.dim,) if event_shape is None else tuple(event_shape)
+        if int(np.prod(shape)) != self.dim:
+            raise ValueError(f"event_shape must hold {self.dim} numbers, got {shape}")
         return MatrixDenoiser(lambda sigma: affine(sigma)[0], lambda sigma: affine(sigma)[1], shape)
 
 
