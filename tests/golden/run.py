@@ -27,29 +27,70 @@ class Verdict(NamedTuple):
 
 def evaluate(case: dict[str, Any]) -> Verdict:
     """Compare one golden case with what the library computes."""
-    name = f"{case['id']} ({case['model']}/{case['quantity']})"
-    function = TABLE.get((case["model"], case["quantity"]))
+    model, quantity = case.get("model"), case["quantity"]
+    name = f"{case['id']} ({model}/{quantity})" if model else f"{case['id']} ({quantity})"
+    function = TABLE.get((model, quantity))
     if function is None:
         return Verdict(case["id"], "skipped", f"SKIP {name}: not built yet")
     try:
-        got = np.asarray(function(case["params"]), dtype=float)
-    except Exception as problem:
-        return Verdict(case["id"], "failed", f"FAIL {name}: {type(problem).__name__}: {problem}")
-    expected = np.asarray(case["value"], dtype=float)
-    error, tolerance = relative_error(got, expected, case.get("compare")), case["tol_rel"]
-    if error <= tolerance:
+        problem = disagreement(function(case["params"]), case)
+    except Exception as error:
+        return Verdict(case["id"], "failed", f"FAIL {name}: {type(error).__name__}: {error}")
+    if problem is None:
         return Verdict(case["id"], "passed", f"pass {name}")
-    found = f"got {got.tolist()}, expected {expected.tolist()}"
-    return Verdict(case["id"], "failed", f"FAIL {name}: {found}, rel. error {error:.3g}, tol {tolerance:g}")
+    return Verdict(case["id"], "failed", f"FAIL {name}: {problem}")
 
 
-def relative_error(got: np.ndarray, expected: np.ndarray, compare: str | None) -> float:
+def disagreement(got: Any, case: dict[str, Any]) -> str | None:
+    """What is wrong with ``got``, or None; the case says how closely its value must be met.
+
+    Cases of a model are compared relative to each entry or to the largest; those without a model relative to
+    the largest entry of each array (``tol_rel``, plus ``tol_abs``), or within 5 standard errors.
+    """
+    if isinstance(case["value"], dict) or _holds_objects(case["value"]):
+        return _disagreement_of_parts(got, case)
+    found, expected = np.asarray(got, dtype=float), np.asarray(case["value"], dtype=float)
+    shown = f"got {found.tolist()}, expected {expected.tolist()}"
+    if case.get("stderr") is not None:
+        error = standard_errors(found, expected, np.asarray(case["stderr"], dtype=float))
+        return None if error <= 5 else f"{shown}, {error:.3g} standard errors"
+    compare = case.get("compare") if case.get("model") else "maxnorm"
+    error = relative_error(found, expected, compare, case.get("tol_abs", 0.0))
+    tolerance = case["tol_rel"]
+    return None if error <= tolerance else f"{shown}, rel. error {error:.3g}, tol {tolerance:g}"
+
+
+def _disagreement_of_parts(got: Any, case: dict[str, Any]) -> str | None:
+    value, stderr = case["value"], case.get("stderr")
+    if isinstance(value, list) and len(got) != len(value):
+        return f"got {len(got)} objects, expected {len(value)}"
+    for key in value if isinstance(value, dict) else range(len(value)):
+        part = {**case, "value": value[key], "stderr": stderr[key] if stderr is not None else None}
+        problem = disagreement(got[key], part)
+        if problem is not None:
+            return f"{key}: {problem}"
+    return None
+
+
+def _holds_objects(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
+def standard_errors(got: np.ndarray, expected: np.ndarray, stderr: np.ndarray) -> float:
+    """Largest distance in units of its standard error. Infinite for another shape or a NaN."""
+    if got.shape != expected.shape or stderr.shape != expected.shape:
+        return np.inf
+    distance = np.abs(got - expected) / np.maximum(stderr, np.finfo(float).tiny)
+    return float(np.nan_to_num(distance, nan=np.inf, posinf=np.inf).max())
+
+
+def relative_error(got: np.ndarray, expected: np.ndarray, compare: str | None, tol_abs: float = 0.0) -> float:
     """Largest relative error; relative to the largest entry for ``maxnorm``. Infinite for another shape or a
-    NaN."""
+    NaN. Differences up to ``tol_abs`` are forgiven."""
     if got.shape != expected.shape:
         return np.inf
     scale = np.abs(expected).max() if compare == "maxnorm" else np.abs(expected)
-    difference = np.abs(got - expected)
+    difference = np.maximum(np.abs(got - expected) - tol_abs, 0.0)
     exact = difference == 0.0
     error = np.where(exact, 0.0, difference / np.where(exact | (scale == 0.0), 1.0, scale))
     error = np.where((scale == 0.0) & ~exact, np.inf, error)
@@ -57,11 +98,16 @@ def relative_error(got: np.ndarray, expected: np.ndarray, compare: str | None) -
 
 
 def read_cases(path: Path) -> list[dict[str, Any]]:
-    """The cases of a golden file; ``ValueError`` for another format."""
+    """The cases of a golden file; ``ValueError`` for another format.
+
+    A file names its format, or holds a ``schema`` that describes its quantities.
+    """
     content = json.loads(path.read_text())
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    named = isinstance(content, dict) and content.get("format") == FORMAT
+    described = isinstance(content, dict) and {"schema", "cases"} <= set(content) and "format" not in content
+    if not (named or described):
         found = content.get("format") if isinstance(content, dict) else type(content).__name__
-        raise ValueError(f"{path} must have the format {FORMAT!r}, got {found!r}")
+        raise ValueError(f"{path} must have the format {FORMAT!r} or a schema, got {found!r}")
     return content["cases"]
 
 

@@ -14,14 +14,21 @@ _spec = importlib.util.spec_from_file_location("golden_run", HERE / "run.py")
 run = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(run)
 
-FILES = [HERE / "golden_dynamics.json", HERE / "golden_preconditioned.json"]
+FILES = [HERE / f"golden_{name}.json" for name in ("dynamics", "preconditioned", "estimation")]
 CASES = [case for file in FILES for case in run.read_cases(file)]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
 def test_golden_case(case):
     verdict = run.evaluate(case)
+    if verdict.outcome == "skipped":
+        pytest.skip(verdict.line)
     assert verdict.outcome == "passed", verdict.line
+
+
+def test_only_estimation_may_have_quantities_that_are_not_built():
+    built = [run.read_cases(file) for file in FILES[:2]]
+    assert all(run.TABLE.get((case["model"], case["quantity"])) for cases in built for case in cases)
 
 
 def _case(**changes):
@@ -51,6 +58,30 @@ def test_relative_error_rules():
     assert run.relative_error(np.array([1.0]), np.array(1.0), None) == np.inf
     assert run.relative_error(np.array(0.0), np.array(0.0), None) == 0.0
     assert run.relative_error(np.array(1e-300), np.array(0.0), None) == np.inf
+
+
+def _plain(**changes):
+    case = {"id": "p", "quantity": "trig_log_partition", "tol_rel": 1e-10, "value": 0.2359143585071787}
+    return case | {"params": {"features": {"K": [[3]]}, "theta": [0.8, -0.6]}} | changes
+
+
+def test_cases_without_a_model_pass_and_fail():
+    assert run.evaluate(_plain()).outcome == "passed"
+    assert run.evaluate(_plain(value=0.2359143)).outcome == "failed"
+    assert run.evaluate(_plain(value=0.2359143, tol_abs=1e-6)).outcome == "passed"
+    assert run.evaluate(_plain(value=0.2359, stderr=1e-5)).outcome == "passed"
+    assert "standard errors" in run.evaluate(_plain(value=0.2359, stderr=1e-6)).line
+
+
+def test_objects_are_compared_part_by_part():
+    case = {"value": {"A": [1.0, 1e-12], "b": 2.0}, "tol_rel": 1e-9}
+    assert run.disagreement({"A": [1.0, 0.0], "b": 2.0}, case) is None
+    assert run.disagreement({"A": [1.0, 0.0], "b": 2.1}, case).startswith("b: ")
+    assert run.disagreement({"A": [1.0], "b": 2.0}, case).startswith("A: ")
+    listed = {"value": [{"r": 3.0}, {"r": 2.0}], "stderr": [{"r": 0.1}, {"r": 0.1}]}
+    assert run.disagreement([{"r": 3.1}, {"r": 1.9}], listed) is None
+    assert run.disagreement([{"r": 3.1}, {"r": 1.4}], listed).startswith("1: r: ")
+    assert "1 objects" in run.disagreement([{"r": 3.1}], listed)
 
 
 def test_last_line_counts_and_status_says_failure(tmp_path, capsys):

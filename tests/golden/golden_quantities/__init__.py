@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from golden_quantities import convolution, flow, layers, one_layer, preconditioned, regression
+from golden_quantities import convolution, estimation, flow, layers, one_layer, preconditioned, regression
 
-ROOMS = (one_layer, preconditioned, regression, layers, convolution, flow)
+ROOMS = (one_layer, preconditioned, regression, layers, convolution, flow, estimation)
 TABLE = {
     (model, quantity): function
     for room in ROOMS
