@@ -89,3 +89,8 @@ def test_bad_moments_are_refused() -> None:
         ExactDenoisingLoss(np.eye(2))(*maps(), SIGMAS)
     with pytest.raises(ValueError, match="denoising"):
         exact_loss("denoise", np.eye(2))
+
+
+def test_a_negative_variance_is_refused():
+    with pytest.raises(ValueError, match="covariance must be positive semi-definite, got the eigenvalue -1"):
+        exact_loss("denoising", -np.eye(2))

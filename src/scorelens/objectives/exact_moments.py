@@ -111,4 +111,7 @@ def _symmetric(covariance: np.ndarray) -> Tensor:
         raise ValueError(f"covariance must have shape (d, d), got {covariance.shape}")
     if np.abs(covariance - covariance.T).max() > _ROUNDING * np.abs(covariance).max():
         raise ValueError("covariance must be symmetric; give (covariance + covariance.T) / 2")
+    least = float(np.linalg.eigvalsh(covariance)[0])
+    if least < -_ROUNDING * np.abs(covariance).max():
+        raise ValueError(f"covariance must be positive semi-definite, got the eigenvalue {least:g}")
     return torch.tensor(covariance)
