@@ -18,6 +18,12 @@ from scorelens.estimators.gaussian import (
     LowRankGaussian,
 )
 from scorelens.estimators.kernel import KernelLevels, KernelLevelsDenoiser
+from scorelens.estimators.local_patch import (
+    LocalPatch,
+    LocalPatchDenoiser,
+    PatchLinear,
+    PatchLinearDenoiser,
+)
 from scorelens.estimators.members import ALL
 
 __all__ = [
@@ -34,7 +40,11 @@ __all__ = [
     "GaussianDenoiser",
     "KernelLevels",
     "KernelLevelsDenoiser",
+    "LocalPatch",
+    "LocalPatchDenoiser",
     "LowRankGaussian",
+    "PatchLinear",
+    "PatchLinearDenoiser",
     "WithJacobian",
     "WithLogProb",
     "WithPosteriorCovariance",

@@ -7,6 +7,7 @@ from scorelens.estimators.empirical import Empirical
 from scorelens.estimators.fourier_gaussian import FourierGaussian
 from scorelens.estimators.gaussian import DiagonalGaussian, Gaussian, LowRankGaussian
 from scorelens.estimators.kernel import KernelLevels
+from scorelens.estimators.local_patch import LocalPatch, PatchLinear
 
 ALL: tuple[type[Estimator], ...] = (
     Gaussian,
@@ -15,4 +16,6 @@ ALL: tuple[type[Estimator], ...] = (
     FourierGaussian,
     Empirical,
     KernelLevels,
+    PatchLinear,
+    LocalPatch,
 )
