@@ -3,6 +3,7 @@
 from scorelens.objectives import projections
 from scorelens.objectives.base import Draws, Objective, QuadraticObjective
 from scorelens.objectives.calculus import ScoreAt
+from scorelens.objectives.check import KnownLaw, ObjectiveReport, check_objectives
 from scorelens.objectives.denoising import DenoisingLoss
 from scorelens.objectives.exact_moments import (
     EXACT_LOSSES,
@@ -44,8 +45,10 @@ __all__ = [
     "FlowMatchingLoss",
     "Hutchinson",
     "Implicit",
+    "KnownLaw",
     "LevelWeighting",
     "Objective",
+    "ObjectiveReport",
     "Pixel",
     "Projected",
     "QuadraticObjective",
@@ -55,6 +58,7 @@ __all__ = [
     "SlicedVarianceReduced",
     "Target",
     "Weighting",
+    "check_objectives",
     "denoising_less_explicit",
     "denoising_less_implicit",
     "exact_loss",

@@ -29,6 +29,11 @@ class Draws(NamedTuple):
     projections: Tensor | None = None
     sigma: Tensor | None = None
 
+    def rows(self, rows: slice | Tensor) -> Draws:
+        """The draws of some samples."""
+        kept = (None if part is None else part[rows] for part in self[1:])
+        return Draws(self.x[rows], *kept)
+
 
 class Objective(ABC):
     """A loss per sample whose mean is minimised by the score, up to what its ``equation`` says.

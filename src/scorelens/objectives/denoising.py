@@ -31,11 +31,18 @@ class DenoisingLoss:
     noise_law: NoiseLevelLaw
     weighting: Weighting
 
-    def __call__(self, denoiser: Denoiser, x0: Tensor, level_draw: Tensor, noise_draw: Tensor) -> Tensor:
+    def __call__(
+        self,
+        denoiser: Denoiser,
+        x0: Tensor,
+        level_draw: Tensor,
+        noise_draw: Tensor,
+        projection_draw: Tensor | None = None,
+    ) -> Tensor:
         """Loss per sample, shape ``(batch,)``.
 
         ``x0``: clean data, ``(batch, *event)``; ``level_draw``: standard normals that choose sigma,
-        ``(batch,)``; ``noise_draw``: standard normals, ``(batch, *event)``.
+        ``(batch,)``; ``noise_draw``: standard normals, ``(batch, *event)``. There are no directions to draw.
         """
         sigma = self.noise_law.log_sigma(level_draw).exp()
         x = torch.addcmul(x0, sigma.view(-1, *[1] * (x0.ndim - 1)), noise_draw)

@@ -1,0 +1,216 @@
+"""`check_objectives` passes what is right and names what is wrong: every usual bug is planted."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from scorelens import objectives
+from scorelens.objectives import check_objectives, projections
+from scorelens.objectives.base import Draws
+from scorelens.objectives.calculus import ScoreAt
+from scorelens.objectives.verdicts import BROKEN, HOLDS, SCALED, UNDECIDED
+
+N, SIGMA, DIM = 6000, 0.4, 3
+VARIANCE = torch.tensor([1.5, 0.7, 1.1], dtype=torch.float64)
+
+
+class Normal:
+    def sample(self, n: int, generator: torch.Generator, /) -> torch.Tensor:
+        return VARIANCE.sqrt() * torch.randn(n, DIM, generator=generator, dtype=torch.float64)
+
+    def score(self, x: torch.Tensor, /) -> torch.Tensor:
+        return -x / VARIANCE
+
+
+def data(n: int = N) -> torch.Tensor:
+    return Normal().sample(n, torch.Generator().manual_seed(7))
+
+
+def noised_score(x):
+    return -x / (VARIANCE + SIGMA**2)
+
+
+def bent(x):
+    """A score model that is neither right nor linear."""
+    return -x + 0.5 * torch.tanh(x.roll(1, -1) + 0.3)
+
+
+def finding(report, name):
+    (found,) = [f for f in report.findings if f.name == name]
+    return found
+
+
+def test_a_right_score_passes_everything():
+    report = check_objectives(noised_score, data(), sigma=SIGMA, true_score=noised_score)
+    assert {f.status for f in report.findings} == {HOLDS}
+    assert len(report.findings) == 7
+    assert report.broken == ()
+    assert str(report).count("\n") == 6
+
+
+def test_identities_hold_for_a_wrong_model_too():
+    report = check_objectives(bent, Normal(), n_samples=N)
+    assert {f.status for f in report.findings if "=" in f.name} == {HOLDS}
+    assert len([f for f in report.findings if "=" in f.name]) == 3
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (lambda x: -noised_score(x), "its sign is wrong"),
+        (lambda x: SIGMA * noised_score(x), "divides by sigma where sigma^2 is due"),
+        (lambda x: -SIGMA * noised_score(x), "predicted noise, not yet divided by -sigma"),
+        (lambda x: SIGMA**2 * noised_score(x), "lacks the division by sigma^2"),
+        (lambda x: noised_score(x) / SIGMA, "divides by sigma once too often"),
+    ],
+)
+def test_sign_and_scale_of_a_model(model, words):
+    found = finding(check_objectives(model, data(), sigma=SIGMA), "sign and scale of the model")
+    assert found.status == BROKEN
+    assert words in found.words
+
+
+def test_scale_without_noise():
+    assert finding(check_objectives(Normal().score, data()), "sign and scale of the model").status == HOLDS
+    wrong = check_objectives(lambda x: x / VARIANCE, data())
+    assert "its sign is wrong" in wrong.broken[0].words
+    half = finding(check_objectives(lambda x: 0.5 * Normal().score(x), data()), "sign and scale of the model")
+    assert half.status == UNDECIDED
+    assert "2 times" in half.words
+
+
+def test_a_wrong_true_score_breaks_what_needs_it():
+    report = check_objectives(bent, data(), true_score=lambda x: x / VARIANCE)
+    assert [f.name.split(" ")[0] for f in report.broken] == ["explicit", "projected"]
+    report = check_objectives(bent, data(), sigma=SIGMA, true_score=Normal().score)
+    assert "denoising = explicit + 1/2 (d / sigma^2 - E|s_t|^2)" in [f.name for f in report.broken]
+    assert "denoising = implicit + d / (2 sigma^2)" not in [f.name for f in report.broken]
+
+
+def test_a_cut_graph_breaks_what_needs_derivatives():
+    def cut(x):
+        return bent(x.detach()) + 0 * x
+
+    report = check_objectives(cut, data(), sigma=SIGMA)
+    assert [f.name for f in report.broken] == ["denoising = implicit + d / (2 sigma^2)"]
+    assert "derivatives are cut" in report.broken[0].words
+
+
+def test_batches_and_chance_are_noticed():
+    centred = check_objectives(lambda x: bent(x) - x.mean(0), data())
+    assert "depends on the others" in finding(centred, "each sample alone").words
+    noisy = check_objectives(lambda x: bent(x) + 0.1 * torch.rand_like(x), data())
+    assert "differs from call to call" in finding(noisy, "each sample alone").words
+
+
+def test_too_few_samples_are_undecided():
+    x = data(100)
+    report = check_objectives(lambda x: 0.05 * torch.sin(5 * x), x, true_score=Normal().score)
+    found = finding(report, "explicit = implicit + 1/2 E|s|^2")
+    assert found.status == UNDECIDED
+    assert "too wide to tell; take about 1e" in found.words
+
+
+RIGHT = {
+    name: objectives.objective_named(name)
+    for name in ("implicit", "hutchinson", "sliced", "sliced-vr", "explicit", "projected", "denoising")
+}
+
+
+@pytest.mark.parametrize("law", [law() for law in projections.ALL], ids=lambda law: law.name)
+def test_right_losses_pass(law):
+    losses = {name: loss for name, loss in RIGHT.items() if name != "sliced-vr" or law.trace_factor(DIM) == 1}
+    losses["hutchinson"] = objectives.Hutchinson(law)
+    report = check_objectives(
+        bent, data(), sigma=SIGMA, true_score=noised_score, losses=losses, projections=law
+    )
+    assert [f.status for f in report.findings if f.name.startswith("loss")] == [HOLDS] * len(losses)
+
+
+def half_square(s):
+    return 0.5 * s.square().sum(1)
+
+
+def bugs():
+    unit = lambda x: torch.nn.functional.normalize(torch.randn_like(x), dim=1)  # noqa: E731
+
+    def with_trace(a, b):
+        return lambda s, draws: a * half_square(s(draws.x)) + b * ScoreAt(s, draws.x).divergence()
+
+    def at_target(target):
+        return lambda s, draws: half_square(s(draws.x) - target(draws))
+
+    def unit_vectors(s, draws):
+        at = ScoreAt(s, draws.x)
+        return half_square(at.value) + at.curvature(unit(draws.x))
+
+    def shared_sign(s, draws: Draws):
+        at, v = ScoreAt(s, draws.x), torch.randn_like(draws.x).sign()
+        return 0.5 * (v * at.value).sum(1).square() - at.curvature(v)
+
+    return [
+        ("implicit", with_trace(1, -1), "trace term has the wrong sign: its minimum is -1 times the score"),
+        ("implicit", with_trace(2, 1), "the square lacks its factor 1/2"),
+        ("implicit", with_trace(1, 0), "trace term is missing"),
+        ("implicit", with_trace(-1, -1), "to be maximised"),
+        ("sliced", shared_sign, "trace term has the wrong sign"),
+        ("sliced-vr", unit_vectors, "unit vectors and the trace lacks their factor d"),
+        ("denoising", at_target(lambda d: SIGMA * d.noise_score), "noise, not divided by sigma"),
+        ("denoising", at_target(lambda d: d.noise_score / SIGMA), "divided by sigma^2 where sigma is due"),
+        ("denoising", at_target(lambda d: -d.noise_score), "target has the wrong sign"),
+        ("explicit", at_target(lambda d: -d.true_score), "target has the wrong sign"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "loss", "words"), bugs(), ids=lambda part: part if isinstance(part, str) else ""
+)
+@pytest.mark.parametrize("reduced", [False, True], ids=["per-sample", "mean"])
+def test_planted_bugs_are_named(name, loss, words, reduced):
+    torch.manual_seed(0)
+    whole = (lambda s, draws: loss(s, draws).mean()) if reduced else loss
+    x = data(40_000) if reduced else data(20_000)
+    report = check_objectives(bent, x, sigma=SIGMA, true_score=noised_score, losses={name: whole})
+    found = finding(report, f"loss {name!r}")
+    assert found.status == BROKEN, found
+    assert words in found.words
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"), [(2.0, "1/2 is left out"), (1 / DIM, "divided by d"), (0.7, "0.7")]
+)
+def test_a_common_factor_is_no_bug_but_is_said(factor, words):
+    losses = {"denoising": lambda s, draws: factor * RIGHT["denoising"](s, draws)}
+    found = finding(check_objectives(bent, data(), sigma=SIGMA, losses=losses), "loss 'denoising'")
+    assert found.status == SCALED
+    assert words in found.words
+    assert "the minimum is the same" in found.words
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data": torch.zeros(50, 2)}, "at least 100, got 50"),
+        ({"data": torch.full((200, 2), math.nan)}, "non-finite"),
+        ({"data": torch.zeros(200)}, "shape"),
+        ({"sigma": -1.0}, "sigma must be finite and > 0"),
+        ({"losses": {"implizit": RIGHT["implicit"]}}, "did you mean 'implicit'"),
+        ({"losses": {"denoising": RIGHT["denoising"]}}, "needs sigma"),
+        ({"losses": {"explicit": RIGHT["explicit"]}}, "needs true_score"),
+        ({"losses": {"implicit": lambda s, draws: s(draws.x)}}, "a loss returns shape"),
+        ({"losses": {"implicit": lambda s, draws: draws.x[:, 0] * math.nan}}, "non-finite"),
+        (
+            {
+                "losses": {"sliced": RIGHT["sliced"]},
+                "projections": projections.CorrelatedGaussian([[1.0, 0.2, 0], [0.2, 1, 0], [0, 0, 1]]),
+            },
+            "cannot be judged with correlated-gaussian",
+        ),
+    ],
+)
+def test_bad_input_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        check_objectives(bent, **({"data": data(200)} | change))
