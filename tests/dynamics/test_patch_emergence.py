@@ -61,3 +61,17 @@ def test_what_a_small_filter_cannot_learn_is_unreachable():
 def test_an_unknown_target_is_refused():
     with pytest.raises(ValueError, match=r"unknown target 'date'.*did you mean 'data'"):
         patch_emergence_time(PatchConvolution([1.0, 0.0], [0]), target="date")
+
+
+def test_any_order_and_repetition_of_frequencies():
+    law = PatchConvolution.of_power(_power(6), square_patch(3), 0.1 * (square_patch(3) == 0).all(axis=1))
+    whole = patch_emergence_time(law, sampler=RANGE)
+    some = np.array([35, 7, 7, 0, 12])
+    part = patch_emergence_time(law, frequencies=some, sampler=RANGE)
+    np.testing.assert_allclose(part.flow_time, whole.flow_time[some], rtol=1e-12)
+    each = law.trajectory(*RANGE.ends, np.arange(36)).growth(whole.flow_time)
+    start, power = law.log_start_variance(*RANGE.ends).ravel(), law.fourier_variance.ravel()
+    harmonic = np.log(2.0) - np.logaddexp(-start, -np.log(power))
+    emerged = whole.status == "emerged"
+    assert emerged.sum() > 30
+    np.testing.assert_allclose((each + start)[emerged], harmonic[emerged], atol=1e-9)

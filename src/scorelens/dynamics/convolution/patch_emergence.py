@@ -6,6 +6,7 @@ import numpy as np
 
 from scorelens.core import checks
 from scorelens.dynamics import gain_law
+from scorelens.dynamics.convolution.autocovariance import mirrored
 from scorelens.dynamics.convolution.patch import PatchConvolution
 from scorelens.dynamics.emergence.times import TARGETS, Emergence, trajectory_emergence
 from scorelens.dynamics.generation.sampler import ExactSampler
@@ -32,11 +33,19 @@ def patch_emergence_time(
     """
     checks.choice("target", target, TARGETS)
     low, high = (sampler or ExactSampler()).ends
-    chosen = np.arange(law.dim) if frequencies is None else np.asarray(frequencies)
+    asked = np.arange(law.dim) if frequencies is None else np.asarray(frequencies)
+    # A frequency and its negative have the same variance at all times.
+    chosen, place = np.unique(np.minimum(asked, _negative(law.grid)[asked]), return_inverse=True)
     start = law.log_start_variance(low, high).ravel()[chosen]
     if target == "asymptote":
         distance = law.log_limit_variance(low, high).ravel()[chosen] - start
     else:
         distance = gain_law.log_abs(law.fourier_variance.ravel()[chosen]) - start
     trajectory = law.trajectory(low, high, chosen)
-    return trajectory_emergence(trajectory, distance, criterion=criterion, target=target, band=band)
+    found = trajectory_emergence(trajectory, distance, criterion=criterion, target=target, band=band)
+    return Emergence(found.flow_time[place], found.status[place], criterion, target)
+
+
+def _negative(grid: tuple[int, ...]) -> np.ndarray:
+    """Index of the negative of each frequency of the flattened grid."""
+    return mirrored(np.arange(int(np.prod(grid))).reshape(grid)).ravel()
