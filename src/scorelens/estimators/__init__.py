@@ -25,6 +25,8 @@ from scorelens.estimators.local_patch import (
     PatchLinearDenoiser,
 )
 from scorelens.estimators.members import ALL
+from scorelens.estimators.mixture import GaussianMixture
+from scorelens.estimators.mixture_denoiser import MixtureDenoiser
 
 __all__ = [
     "ALL",
@@ -38,11 +40,13 @@ __all__ = [
     "FourierGaussianDenoiser",
     "Gaussian",
     "GaussianDenoiser",
+    "GaussianMixture",
     "KernelLevels",
     "KernelLevelsDenoiser",
     "LocalPatch",
     "LocalPatchDenoiser",
     "LowRankGaussian",
+    "MixtureDenoiser",
     "PatchLinear",
     "PatchLinearDenoiser",
     "WithJacobian",

@@ -36,7 +36,8 @@ class FittedDenoiser(torch.nn.Module, ABC):
         self.event_shape = tuple(int(n) for n in event_shape)
         self.facts: dict[str, Any] = dict(facts or {})
         for name, value in buffers.items():
-            self.register_buffer(name, value.detach())
+            # Contiguous, as a file stores them: other strides may round differently in a matrix product.
+            self.register_buffer(name, value.detach().contiguous())
         self.eval()
 
     @property

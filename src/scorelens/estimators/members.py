@@ -8,6 +8,7 @@ from scorelens.estimators.fourier_gaussian import FourierGaussian
 from scorelens.estimators.gaussian import DiagonalGaussian, Gaussian, LowRankGaussian
 from scorelens.estimators.kernel import KernelLevels
 from scorelens.estimators.local_patch import LocalPatch, PatchLinear
+from scorelens.estimators.mixture import GaussianMixture
 
 ALL: tuple[type[Estimator], ...] = (
     Gaussian,
@@ -15,6 +16,7 @@ ALL: tuple[type[Estimator], ...] = (
     LowRankGaussian,
     FourierGaussian,
     Empirical,
+    GaussianMixture,
     KernelLevels,
     PatchLinear,
     LocalPatch,
