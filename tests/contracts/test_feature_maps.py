@@ -8,13 +8,22 @@ import numpy as np
 import pytest
 
 from scorelens.estimators import features
-from scorelens.estimators.features import Affine, Bins, Fourier, Hermite, Monomials, SmoothFeatureMap
+from scorelens.estimators.features import (
+    Affine,
+    Bins,
+    Fourier,
+    FourierQuadratic,
+    Hermite,
+    Monomials,
+    SmoothFeatureMap,
+)
 
 EXAMPLES = {
     Affine: (Affine(1), Affine(3)),
     Monomials: (Monomials([[0], [1], [4]]), Monomials.of_degree(2, 3), Monomials([[1, 0, 2], [0, 3, 1]])),
     Hermite: (Hermite([[0], [2], [5]]), Hermite.of_degree(2, 3), Hermite([[1, 1, 2], [0, 3, 0]])),
     Fourier: (Fourier([[0.3], [0.9], [1.4]]), Fourier.lattice(2, 1), Fourier.random(3, 2, 1.5, seed=1)),
+    FourierQuadratic: (FourierQuadratic(Fourier([[0.7], [1.3]])), FourierQuadratic(Fourier.lattice(2, 1))),
     Bins: (Bins([-0.4, 0.1, 0.9]), Bins([0.0])),
 }
 CASES = [pytest.param(f, id=f"{f.name}-{f.dim}d") for examples in EXAMPLES.values() for f in examples]

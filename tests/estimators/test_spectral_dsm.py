@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from mpmath import mp
 
-from scorelens.estimators.features import Fourier, Hermite, Monomials
+from scorelens.estimators.features import Fourier, FourierQuadratic, Hermite, Monomials
 from scorelens.estimators.normal_equations import NormalEquations
 from scorelens.estimators.solutions import solve_exactly, solve_filtered
 from scorelens.estimators.time_separable import (
@@ -110,6 +110,17 @@ def test_dense_features_find_the_score_of_the_noised_samples():
         gaps.append(density @ exact**2 / 2 + equations.objective(solve_filtered(equations).theta))  # [S2]
     assert gaps[0] < 0.01
     assert all(0 < later < earlier / 20 for earlier, later in pairwise(gaps))
+
+
+def test_squares_carry_the_limit_of_large_noise():
+    """[S18]: x -> -x / std^2 is out of reach of waves alone."""
+    at, std = np.array([[-30.0], [10.0]]), 25.0
+    waves = Fourier([[0.02], [0.05]])
+    theta = solve_exactly(NormalEquations.denoising(FourierQuadratic(waves), X0, 0.0, std)).theta
+    score = np.einsum("nmd,m->nd", FourierQuadratic(waves).jacobian(at), theta)
+    assert score == pytest.approx(-at / std**2, rel=1e-8)
+    theta = solve_exactly(NormalEquations.denoising(waves, X0, 0.0, std)).theta
+    assert np.abs(np.einsum("nmd,m->nd", waves.jacobian(at), theta) + at / std**2).max() > 1e-4
 
 
 @pytest.mark.parametrize("k", [1, 5, 20])

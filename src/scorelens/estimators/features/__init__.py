@@ -6,9 +6,20 @@ from scorelens.estimators.features.affine import Affine
 from scorelens.estimators.features.base import FeatureMap, SmoothFeatureMap
 from scorelens.estimators.features.bins import Bins
 from scorelens.estimators.features.fourier import Fourier
+from scorelens.estimators.features.fourier_quadratic import FourierQuadratic
 from scorelens.estimators.features.hermite import Hermite
 from scorelens.estimators.features.monomials import Monomials
 
-ALL: tuple[type[FeatureMap], ...] = (Affine, Monomials, Hermite, Fourier, Bins)
+ALL: tuple[type[FeatureMap], ...] = (Affine, Monomials, Hermite, Fourier, FourierQuadratic, Bins)
 
-__all__ = ["ALL", "Affine", "Bins", "FeatureMap", "Fourier", "Hermite", "Monomials", "SmoothFeatureMap"]
+__all__ = [
+    "ALL",
+    "Affine",
+    "Bins",
+    "FeatureMap",
+    "Fourier",
+    "FourierQuadratic",
+    "Hermite",
+    "Monomials",
+    "SmoothFeatureMap",
+]
