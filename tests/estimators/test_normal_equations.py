@@ -259,6 +259,17 @@ def test_a_bin_without_samples_is_named():
     assert noisy.rank == 4
 
 
+def test_bins_make_no_log_density():
+    bins = Bins([0.0])
+    for assemble in (
+        lambda: NormalEquations.implicit(bins, [[1.0]]),
+        lambda: NormalEquations.sliced(bins, [[1.0]], [[[1.0]]]),
+        lambda: NormalEquations.denoising(bins, [[1.0]], 1.0, 0.5),
+    ):
+        with pytest.raises(TypeError, match=r"bins features offer no gradients.* use denoising_weights"):
+            assemble()
+
+
 def test_bins_and_a_constant_are_exactly_singular():
     x, bins = _draw(30, 1), Bins([-0.5, 0.5])
     fields = np.concatenate([np.ones((30, 1)), bins.value(x)], axis=1)[..., None]

@@ -58,6 +58,7 @@ class NormalEquations:
         array([[1., 1.],
                [1., 2.]])
         """
+        _refuse_steps(features)
         x = features.points(x)
         m = features.n_features
         refuse_too_large(f"the matrix of all pairs of {features.name} features", (m, m))
@@ -74,6 +75,7 @@ class NormalEquations:
 
         ``projections[i, j]`` is the ``j``-th projection of sample ``i``; draw them afresh for each sample.
         """
+        _refuse_steps(features)
         x, v = features.points(x), np.asarray(projections, dtype=float)
         if v.ndim != 3 or v.shape[0] != len(x) or v.shape[2] != features.dim or v.shape[1] == 0:
             raise ValueError(
@@ -95,11 +97,12 @@ class NormalEquations:
 
         For ``std > 0`` it has one solution whenever no combination of the features is constant ([S17]).
         """
+        _refuse_steps(features)
         checks.positive("std", std, "for clean samples use NormalEquations.implicit")
         return cls(features.gradient_gram(x0, alpha, std), features.mean_laplacian(x0, alpha, std))
 
     @classmethod
-    def implicit_weights(cls, features: SmoothFeatureMap, x: ArrayLike) -> Self:
+    def implicit_weights(cls, features: FeatureMap, x: ArrayLike) -> Self:
         """Implicit score matching of ``s = W phi`` on clean samples; ``theta = W^T (m, d)`` ([S6])."""
         x = features.points(x)
         root, vector = features.value(x) / np.sqrt(len(x)), features.mean_jacobian(x)
@@ -203,6 +206,14 @@ class Existence:
     def unique(self) -> bool:
         """Bounded, and by one solution only."""
         return self.bounded and self.rank == self.n_features
+
+
+def _refuse_steps(features: FeatureMap) -> None:
+    if not isinstance(features, SmoothFeatureMap):
+        raise TypeError(
+            f"{features.name} features offer no gradients, so they make no log density; "
+            "use denoising_weights for a score W phi"
+        )
 
 
 def _blocks(x: np.ndarray, per_point: int) -> list[np.ndarray]:
