@@ -27,6 +27,7 @@ from scorelens.estimators.local_patch import (
 from scorelens.estimators.members import ALL
 from scorelens.estimators.mixture import GaussianMixture
 from scorelens.estimators.mixture_denoiser import MixtureDenoiser
+from scorelens.estimators.molrg import LowRankMixture
 
 __all__ = [
     "ALL",
@@ -46,6 +47,7 @@ __all__ = [
     "LocalPatch",
     "LocalPatchDenoiser",
     "LowRankGaussian",
+    "LowRankMixture",
     "MixtureDenoiser",
     "PatchLinear",
     "PatchLinearDenoiser",

@@ -9,6 +9,7 @@ from scorelens.estimators.gaussian import DiagonalGaussian, Gaussian, LowRankGau
 from scorelens.estimators.kernel import KernelLevels
 from scorelens.estimators.local_patch import LocalPatch, PatchLinear
 from scorelens.estimators.mixture import GaussianMixture
+from scorelens.estimators.molrg import LowRankMixture
 
 ALL: tuple[type[Estimator], ...] = (
     Gaussian,
@@ -17,6 +18,7 @@ ALL: tuple[type[Estimator], ...] = (
     FourierGaussian,
     Empirical,
     GaussianMixture,
+    LowRankMixture,
     KernelLevels,
     PatchLinear,
     LocalPatch,
