@@ -57,6 +57,19 @@ OBJECTIVE = {
         str | None, typer.Option(help="Law of the noise level: lognormal or loguniform. Default: lognormal.")
     ],
     "loss": Annotated[str | None, typer.Option(help="pixel (EDM's weight) or target. Default: pixel.")],
+    "objective": Annotated[
+        str | None,
+        typer.Option(
+            help="How the score is matched: denoising, explicit, implicit, hutchinson, projected, sliced, "
+            "sliced-vr, finite-difference or flow-matching. Default: denoising."
+        ),
+    ],
+    "projections": Annotated[
+        str | None,
+        typer.Option(
+            help="Directions of slices: rademacher, gaussian, sphere or unit-sphere. Default: rademacher."
+        ),
+    ],
     "p_mean": Annotated[float | None, typer.Option(help="Mean of log sigma in training. Default: -1.2.")],
     "p_std": Annotated[float | None, typer.Option(help="Its standard deviation. Default: 1.2.")],
 }

@@ -76,6 +76,7 @@ class EmpiricalScore:
     def __call__(self, x: Tensor, sigma: Tensor | float) -> Tensor:
         level = per_sample(sigma, x)
         checks.positive("sigma", level.detach().cpu())
+        self._points = self._points.to(x.device)  # moved once
         flat, variance = x.flatten(1) - self._middle.to(x), level.square()[:, None]
         rows = max(1, BLOCK_NUMBERS // len(flat))
         log_total = flat.new_full((len(flat),), -torch.inf)

@@ -84,8 +84,10 @@ class SamplerConfig(_Section):
 class TrainingConfig(_Section):
     """Optimisation by Adam.
 
-    ``loss``: ``pixel`` has EDM's weight, ``target`` weighs every mode alike ([E24]). ``checkpoints_kept``:
-    how many of the latest checkpoints stay on disk.
+    ``loss``: ``pixel`` has EDM's weight, ``target`` weighs every mode alike ([E24]). ``objective``: how the
+    score is matched; ``explicit`` and ``projected`` match that of the noised training set. ``projections``:
+    law of the directions, ``n_projections`` of them per sample. ``checkpoints_kept``: how many of the latest
+    checkpoints stay on disk.
     """
 
     steps: int = Field(default=4000, ge=1)
@@ -93,8 +95,32 @@ class TrainingConfig(_Section):
     learning_rate: float = Field(default=1e-3, gt=0)
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
     loss: Literal["pixel", "target"] = "pixel"
+    objective: Literal[
+        "denoising",
+        "explicit",
+        "implicit",
+        "hutchinson",
+        "projected",
+        "sliced",
+        "sliced-vr",
+        "finite-difference",
+        "flow-matching",
+    ] = "denoising"
+    projections: Literal["rademacher", "gaussian", "sphere", "unit-sphere"] = "rademacher"
+    n_projections: int = Field(default=1, ge=1)
     checkpoint_every: int = Field(default=500, ge=1)
     checkpoints_kept: int = Field(default=2, ge=1)
+
+    @model_validator(mode="after")
+    def _matched(self) -> TrainingConfig:
+        if self.loss == "target" and self.objective != "denoising":
+            raise ValueError(f"loss target needs objective denoising, got {self.objective}; set loss=pixel")
+        if self.objective == "sliced-vr" and self.projections == "unit-sphere":
+            raise ValueError(
+                "sliced-vr with unit-sphere projections is not minimised by the score; "
+                "set projections=sphere or objective=hutchinson"
+            )
+        return self
 
 
 class MeasurementConfig(_Section):

@@ -26,6 +26,8 @@ OPTIONS: dict[str, tuple[str, str]] = {
     "learning_rate": ("training", "learning_rate"),
     "ema_decay": ("training", "ema_decay"),
     "loss": ("training", "loss"),
+    "objective": ("training", "objective"),
+    "projections": ("training", "projections"),
     "law": ("law", "spec"),
     "measurements": ("measurement", "n_measurements"),
 }

@@ -25,11 +25,13 @@ class Samples(Protocol):
 
 
 class Batch(NamedTuple):
-    """One process's part of a batch: data ``(b, *event)``, standard normals ``(b,)`` and ``(b, *event)``."""
+    """One process's part of a batch: data ``(b, *event)``, standard normals ``(b,)`` and ``(b, *event)``, and
+    those of the directions, ``(b, n_projections, *event)``."""
 
     x0: Tensor
     level_draw: Tensor
     noise_draw: Tensor
+    projection_draw: Tensor
 
 
 def derived_seed(seed: int, purpose: str, step: int = 0) -> int:
@@ -59,6 +61,7 @@ class Batches:
         *,
         process: int = 0,
         n_processes: int = 1,
+        n_projections: int = 0,
     ) -> None:
         if batch_size < n_processes:
             raise ValueError(f"batch_size {batch_size} is below the number of processes, {n_processes}")
@@ -67,6 +70,7 @@ class Batches:
             batch_size * process // n_processes,
             batch_size * (process + 1) // n_processes,
         )
+        self._n_projections = n_projections
         self._generator = torch.Generator(device)
         size = 4 * len(data) * int(np.prod(data.event_shape))
         self._resident = _whole(data, device) if size <= RESIDENT_BYTES else None
@@ -78,7 +82,10 @@ class Batches:
         indices = torch.randint(len(self._data), (size,), **settings)
         level_draw = torch.randn(size, **settings)
         noise_draw = torch.randn(size, *self._data.event_shape, **settings)
-        return Batch(self._gather(indices[self._part]), level_draw[self._part], noise_draw[self._part])
+        # Last, so that the other draws do not depend on the objective.
+        projection_draw = torch.randn(size, self._n_projections, *self._data.event_shape, **settings)
+        drawn = (part[self._part] for part in (level_draw, noise_draw, projection_draw))
+        return Batch(self._gather(indices[self._part]), *drawn)
 
     def _gather(self, indices: Tensor) -> Tensor:
         if self._resident is not None:

@@ -12,9 +12,23 @@ from scorelens.instruments.settings import sigma_data
 from scorelens.networks import EDM, AssumedCovariance, PreconditionedDenoiser, Preconditioner
 from scorelens.networks.file import NETWORKS
 from scorelens.networks.preconditioners import ALL as PRECONDITIONERS
-from scorelens.objectives import DenoisingLoss, Pixel, Target
+from scorelens.objectives import (
+    OBJECTIVES,
+    DenoisingLoss,
+    EmpiricalScore,
+    FlowMatchingLoss,
+    Pixel,
+    ScoreMatchingLoss,
+    Target,
+    objective_named,
+)
+from scorelens.objectives.base import PROJECTIONS, TRUE_SCORE
+from scorelens.objectives.projections import projections_named
 from scorelens.results.config import RunConfig
 from scorelens.training.batches import Samples, derived_seed
+
+TrainingLoss = DenoisingLoss | ScoreMatchingLoss | FlowMatchingLoss
+"""A loss per sample of a denoiser, clean data and the draws of a `Batch`."""
 
 
 def build_denoiser(
@@ -54,9 +68,34 @@ def build_preconditioner(
     return family[chosen.name].from_covariance(covariance)
 
 
-def build_loss(config: RunConfig, preconditioner: Preconditioner) -> DenoisingLoss:
-    """The denoising loss of ``config``; sigma_data as configured, or from the preconditioner's variance."""
-    if config.training.loss == "target":
-        return DenoisingLoss(config.noise_law(), Target(preconditioner.whiten))
+def build_loss(
+    config: RunConfig, preconditioner: Preconditioner, data: Samples | None = None
+) -> TrainingLoss:
+    """The loss of ``config``; sigma_data as configured, or from the preconditioner's variance.
+
+    ``data`` is the training set whose score the objectives ``explicit`` and ``projected`` match; they raise
+    ``ValueError`` without it.
+    """
+    training, noise_law = config.training, config.noise_law()
+    if training.objective == "flow-matching":
+        return FlowMatchingLoss()
+    if training.loss == "target":
+        return DenoisingLoss(noise_law, Target(preconditioner.whiten))
     assumed = config.preconditioning.sigma_data or math.sqrt(preconditioner.mean_variance)
-    return DenoisingLoss(config.noise_law(), Pixel(assumed))
+    if training.objective == "denoising":
+        return DenoisingLoss(noise_law, Pixel(assumed))
+    projections = projections_named(training.projections)
+    objective = objective_named(training.objective, projections)
+    score = _score_of(data) if TRUE_SCORE in objective.needs and data is not None else None
+    return ScoreMatchingLoss(noise_law, Pixel(assumed), objective, projections, score)
+
+
+def n_projections(config: RunConfig) -> int:
+    """How many directions per sample the objective of ``config`` draws; 0 if it needs none."""
+    sliced = {member.name for member in OBJECTIVES if PROJECTIONS in member.needs}
+    return config.training.n_projections if config.training.objective in sliced else 0
+
+
+def _score_of(data: Samples) -> EmpiricalScore:
+    blocks = [torch.from_numpy(np.ascontiguousarray(block)).float() for block in data.blocks()]
+    return EmpiricalScore(torch.cat(blocks))

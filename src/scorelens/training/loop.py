@@ -18,7 +18,7 @@ from scorelens.networks import PreconditionedDenoiser
 from scorelens.results import Run, RunConfig
 from scorelens.training import checkpoints, failure
 from scorelens.training.batches import Batches, Samples
-from scorelens.training.build import build_loss
+from scorelens.training.build import build_loss, n_projections
 from scorelens.training.loss_record import NAME as LOSS_NAME
 from scorelens.training.loss_record import LossRecord
 from scorelens.training.progress import progress_bar
@@ -81,7 +81,7 @@ class _Trainer:
         # Told to use the CPU, accelerate finds the other processes of `torchrun` there too.
         self.accelerator = Accelerator(cpu=not torch.accelerator.is_available())
         self.model = self._distributed(denoiser.train())
-        self.loss = build_loss(config, denoiser.preconditioner)
+        self.loss = build_loss(config, denoiser.preconditioner, data)
         decay = config.training.ema_decay
         self.ema = copy.deepcopy(denoiser).eval().requires_grad_(False) if decay else None
         self.averages: list[torch.Tensor] = list(self.ema.parameters()) if self.ema else []
@@ -95,6 +95,7 @@ class _Trainer:
             self.accelerator.device,
             process=self.accelerator.process_index,
             n_processes=self.accelerator.num_processes,
+            n_projections=n_projections(config),
         )
         self.record = LossRecord(self._mean_over_processes)
         self.measured_at = frozenset(
