@@ -122,8 +122,8 @@ def _exact(x: Tensor, sigma: Tensor, points: Tensor, pairs: Tensor) -> Tensor:
 def _met(sums: Sums, logits: Tensor, points: Tensor) -> Sums:
     """``sums`` with the points of one more block."""
     peak = torch.maximum(sums.peak, logits.detach().amax(1).double())
-    below = torch.nn.functional.threshold(logits - peak[:, None].to(logits.dtype), NEGLIGIBLE, -torch.inf)
-    weights = below.exp()
+    below = logits.sub_(peak[:, None].to(logits.dtype))  # in place: the block is this function's own
+    weights = torch.nn.functional.threshold(below, NEGLIGIBLE, -torch.inf).exp_()
     shrunk = (sums.peak - peak).exp()
     total = sums.total * shrunk + weights.sum(1, dtype=torch.float64)
     point = sums.point * shrunk[:, None] + (weights.to(points.dtype) @ points).double()
