@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from golden_quantities import convolution, estimation, flow, layers, one_layer, preconditioned, regression
+from golden_quantities import (
+    convolution,
+    estimation,
+    flow,
+    layers,
+    objectives,
+    one_layer,
+    preconditioned,
+    regression,
+)
 
-ROOMS = (one_layer, preconditioned, regression, layers, convolution, flow, estimation)
+ROOMS = (one_layer, preconditioned, regression, layers, convolution, flow, estimation, objectives)
 TABLE = {
     (model, quantity): function
     for room in ROOMS
