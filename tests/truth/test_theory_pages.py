@@ -18,10 +18,11 @@ PAGES = {
     "learning dynamics": "learning_dynamics.md",
     "preconditioned law": "preconditioned_law.md",
     "geometry": "noise_processes.md",
+    "score estimation": "score_estimation.md",
 }
 CITING = [*sorted((ROOT / "src" / "scorelens").rglob("*.py")), *sorted(DOCS.glob("*.md"))]
 # A number behind a name is the argument of a call; a tag stands alone or ends a range.
-EQUATION = re.compile(r"(?<![\w)\]])\((\d{1,2}\.\d{1,2})\)|\[([EGP]\d{1,2})\](?!\()")
+EQUATION = re.compile(r"(?<![\w)\]])\((\d{1,2}\.\d{1,2})\)|\[([EGLPS]\d{1,2})\](?!\()")
 SECTIONS = re.compile(r"\bsections? (\d+(?:\.\d+)?)(?: (?:and|to) (\d+(?:\.\d+)?))?")
 OTHER_TEXTS = ("engl1996", "wang2025", "karras2022", "song2021")
 
@@ -32,7 +33,7 @@ def page(name: str) -> str:
 
 def defined(text: str) -> list[str]:
     """Tags of the equations that a page states."""
-    return re.findall(r"^\*\*[(\[](\d+\.\d+|[EGP]\d+)[)\]]\*\*", text, re.MULTILINE)
+    return re.findall(r"^\*\*[(\[](\d+\.\d+|[EGLPS]\d+)[)\]]\*\*", text, re.MULTILINE)
 
 
 def headings(text: str) -> set[str]:
