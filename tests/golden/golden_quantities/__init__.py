@@ -5,6 +5,7 @@ from __future__ import annotations
 from golden_quantities import (
     convolution,
     estimation,
+    estimators,
     flow,
     layers,
     objectives,
@@ -13,7 +14,7 @@ from golden_quantities import (
     regression,
 )
 
-ROOMS = (one_layer, preconditioned, regression, layers, convolution, flow, estimation, objectives)
+ROOMS = (one_layer, preconditioned, regression, layers, convolution, flow, estimation, objectives, estimators)
 TABLE = {
     (model, quantity): function
     for room in ROOMS
