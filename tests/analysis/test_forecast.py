@@ -176,3 +176,13 @@ def test_a_long_spectrum_leaves_the_transfer_out(make_spectrum):
     predicted = forecast(make_spectrum(np.geomspace(10, 0.01, 200)), _config())
     assert "transfer" not in predicted
     assert predicted.generated_variance.shape == (121, 200)
+
+
+def test_the_forecast_of_flow_matching_says_what_it_leaves_out():
+    spectrum = Spectrum(np.zeros(2), np.array([4.0, 1.0]), np.eye(2), 9, 5.0, (2,))
+    told = {
+        objective: forecast(spectrum, RunConfig(training=TrainingConfig(objective=objective))).attrs["notes"]
+        for objective in ("denoising", "flow-matching")
+    }
+    assert "not of flow matching" in told["flow-matching"]
+    assert "flow matching" not in told["denoising"]

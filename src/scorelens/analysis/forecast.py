@@ -192,4 +192,6 @@ def _facts(followed: FollowedLaw, config: RunConfig, shrunk: bool) -> dict[str, 
         facts["assumed_rest_variance"] = followed.preconditioned.covariance.rest
         if config.preconditioning.shrinkage != "none" and not shrunk:
             notes.append(f"the configured shrinkage {config.preconditioning.shrinkage!r} is left out")
+        if config.training.objective == "flow-matching":
+            notes.append("noise levels and weights are those of the denoising loss, not of flow matching")
     return facts | {"notes": "; ".join(notes)}

@@ -101,6 +101,9 @@ def _preconditioning(config: RunConfig) -> tuple[str, str]:
 
 
 def _loss(config: RunConfig) -> tuple[str, str]:
+    objective = config.training.objective
+    if objective != "denoising":
+        return "objective", objective if objective == "flow-matching" else f"{objective} score matching"
     return "loss", LOSSES[config.training.loss]
 
 
