@@ -9,15 +9,14 @@ import numpy as np
 
 from scorelens.core import checks
 from scorelens.dynamics import gain_law
-from scorelens.dynamics.gain_law import VarianceTrajectory
 from scorelens.dynamics.laws.constant_start import ConstantStartLaw
-from scorelens.dynamics.laws.sampling_integral import QuadratureTrajectory, quadrature_deviation
+from scorelens.dynamics.laws.sampling_integral import QuadratureLaw
 from scorelens.dynamics.values import Values
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class AsymmetricTwoLayer(ConstantStartLaw):
+class AsymmetricTwoLayer(ConstantStartLaw, QuadratureLaw):
     """``D(x) = P Q x``, aligned, with the factors ``first`` and ``second`` of the gain along the mode.
 
     ``first ** 2 - second ** 2`` is conserved. Equal factors learn logistically, at half the pace of
@@ -138,18 +137,6 @@ class AsymmetricTwoLayer(ConstantStartLaw):
 
     def steepness(self, log_sigma: np.ndarray) -> np.ndarray:
         return np.full_like(log_sigma, 2.0)
-
-    def trajectory(self, eigenvalue: Values, sigma_min: float, sigma_max: float) -> VarianceTrajectory:
-        return QuadratureTrajectory(self, eigenvalue, sigma_min, sigma_max)
-
-    def log_deviation(
-        self,
-        eigenvalue: Values,
-        flow_time: Values,
-        sigma_min: float,
-        sigma_max: float,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        return quadrature_deviation(self, eigenvalue, flow_time, sigma_min, sigma_max)
 
     @property
     def _conserved(self) -> np.ndarray:

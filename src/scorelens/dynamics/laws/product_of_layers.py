@@ -8,14 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from scorelens.dynamics import gain_law
-from scorelens.dynamics.gain_law import VarianceTrajectory
 from scorelens.dynamics.laws.constant_start import ConstantStartLaw
 from scorelens.dynamics.laws.course import Course
-from scorelens.dynamics.laws.sampling_integral import QuadratureTrajectory, quadrature_deviation
+from scorelens.dynamics.laws.sampling_integral import QuadratureLaw
 from scorelens.dynamics.values import Values
 
 
-class ProductOfLayers(ConstantStartLaw):
+class ProductOfLayers(ConstantStartLaw, QuadratureLaw):
     """``d gain / d flow_time = pace (eigenvalue - (eigenvalue + noise_variance) gain) |gain|^power``.
 
     ``power`` is 0 or from 1 to 2 (learning dynamics (9.1)). With a positive power no gain crosses 0: one that
@@ -99,18 +98,6 @@ class ProductOfLayers(ConstantStartLaw):
 
     def steepness(self, log_sigma: np.ndarray) -> np.ndarray:
         return np.full_like(log_sigma, 2.0)
-
-    def trajectory(self, eigenvalue: Values, sigma_min: float, sigma_max: float) -> VarianceTrajectory:
-        return QuadratureTrajectory(self, eigenvalue, sigma_min, sigma_max)
-
-    def log_deviation(
-        self,
-        eigenvalue: Values,
-        flow_time: Values,
-        sigma_min: float,
-        sigma_max: float,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        return quadrature_deviation(self, eigenvalue, flow_time, sigma_min, sigma_max)
 
     def _course(self, eigenvalue: Values, noise_variance: Values) -> Course:
         return Course.of(self.pace, self.power, self.start, eigenvalue, noise_variance)

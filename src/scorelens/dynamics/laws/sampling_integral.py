@@ -135,3 +135,19 @@ def late_rule(law: LawOfAllLevels, modes: np.ndarray, sigma_min: float, sigma_ma
     at_end = (slowest == 0) | (slowest == len(coarse) - 1)
     steepest = float(law.steepness(coarse).max())
     return graded_rule(low, high, np.where(at_end, low, interior), law.breaks, min(0.4, 2.0 / steepest))
+
+
+class QuadratureLaw(LawOfAllLevels):
+    """A gain law whose sampling integral has no closed form."""
+
+    def trajectory(self, eigenvalue: Values, sigma_min: float, sigma_max: float) -> VarianceTrajectory:
+        return QuadratureTrajectory(self, eigenvalue, sigma_min, sigma_max)
+
+    def log_deviation(
+        self,
+        eigenvalue: Values,
+        flow_time: Values,
+        sigma_min: float,
+        sigma_max: float,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return quadrature_deviation(self, eigenvalue, flow_time, sigma_min, sigma_max)
