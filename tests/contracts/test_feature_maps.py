@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 
 from scorelens.estimators import features
 from scorelens.estimators.features import (
@@ -148,3 +149,34 @@ def test_each_point_needs_a_direction(feature_map):
     x = _points(feature_map)
     with pytest.raises(ValueError, match="one direction"):
         feature_map.curvature(x, x[:1])
+
+
+@pytest.mark.parametrize("feature_map", CASES)
+def test_the_features_of_a_tensor_keep_its_type(feature_map):
+    x = torch.tensor(_points(feature_map))
+    _close(feature_map.evaluate(x).numpy(), feature_map.value(x.numpy()), 1e-15)
+    single = feature_map.evaluate(x.float())
+    assert single.dtype == torch.float32
+    _close(single.double().numpy(), feature_map.value(x.numpy()), 1e-5)
+
+
+@pytest.mark.parametrize("feature_map", SMOOTH)
+def test_autograd_knows_the_derivatives(feature_map):
+    x = torch.tensor(_points(feature_map))
+    slope = torch.func.vmap(torch.func.jacrev(lambda row: feature_map.evaluate(row[None])[0]))(x)
+    _close(slope.numpy(), feature_map.jacobian(x.numpy()), 1e-13)
+
+
+@pytest.mark.parametrize("feature_map", CASES)
+def test_arrays_rebuild_the_map(feature_map):
+    arrays = feature_map.arrays()
+    assert all(isinstance(value, np.ndarray) for value in arrays.values())
+    for again in (type(feature_map)(**arrays), features.rebuild(feature_map.name, arrays)):
+        assert type(again) is type(feature_map)
+        x = _points(feature_map)
+        assert np.array_equal(again.value(x), feature_map.value(x))
+
+
+def test_an_unknown_map_is_refused():
+    with pytest.raises(ValueError, match="did you mean 'hermite'"):
+        features.rebuild("hermit", {})

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from scorelens.core import checks
 from scorelens.estimators.features.base import FeatureMap, refuse_too_large
@@ -26,6 +28,7 @@ class Affine(FeatureMap):
 
     def __post_init__(self) -> None:
         checks.at_least("n_dims", self.n_dims, 1)
+        object.__setattr__(self, "n_dims", int(self.n_dims))
         refuse_too_large("the second moment of affine features", (self.n_dims + 1,) * 2)
 
     @property
@@ -36,8 +39,11 @@ class Affine(FeatureMap):
     def dim(self) -> int:
         return self.n_dims
 
-    def _value(self, x: np.ndarray) -> np.ndarray:
-        return np.concatenate([np.ones((len(x), 1)), x], axis=1)
+    def evaluate(self, x: Tensor) -> Tensor:
+        return torch.cat([torch.ones_like(x[:, :1]), x], dim=1)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"n_dims": np.asarray(self.n_dims)}
 
     def _second_moment(self, x0: np.ndarray, alpha: float, std: float) -> np.ndarray:
         value = self._value(alpha * x0)

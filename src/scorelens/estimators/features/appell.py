@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 from abc import abstractmethod
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from scorelens.core import checks
 from scorelens.estimators.features.base import SmoothFeatureMap, refuse_too_large
@@ -55,8 +57,13 @@ class AppellProducts(SmoothFeatureMap):
     def _degree(self) -> int:
         return int(self.index.max())
 
-    def _value(self, x: np.ndarray) -> np.ndarray:
-        return self._along(x, np.zeros_like(x))[0]
+    def evaluate(self, x: Tensor) -> Tensor:
+        table = torch.stack(_recursion(x, self._degree, self._spread), dim=-1)
+        columns = (table[:, axis, n] for axis, n in enumerate(self.index.T))
+        return math.prod(columns, start=torch.ones((), dtype=x.dtype, device=x.device))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"index": self.index}
 
     def _jacobian(self, x: np.ndarray) -> np.ndarray:
         return np.stack([self._along(x, np.broadcast_to(e, x.shape))[1] for e in np.eye(self.dim)], axis=-1)
@@ -144,12 +151,15 @@ def polynomials(x: np.ndarray, degree: int, spread: float) -> np.ndarray:
     >>> polynomials(np.array([2.0]), 3, 1.0)
     array([[1., 2., 3., 2.]])
     """
-    table = np.ones((*x.shape, degree + 1))
-    if degree:
-        table[..., 1] = x
+    return np.stack(_recursion(x, degree, spread), axis=-1)
+
+
+def _recursion(x: Any, degree: int, spread: float) -> list[Any]:
+    """``f_0 ... f_degree`` at an array or a tensor ``x``, each of its shape."""
+    table = [x**0, x]
     for n in range(1, degree):
-        table[..., n + 1] = x * table[..., n] - n * spread * table[..., n - 1]
-    return table
+        table.append(x * table[n] - n * spread * table[n - 1])
+    return table[: degree + 1]
 
 
 def checked_index(index: object) -> np.ndarray:

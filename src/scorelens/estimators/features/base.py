@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
+from torch import Tensor
 
 from scorelens.core import checks
 
@@ -21,6 +23,9 @@ class FeatureMap(ABC):
     The averages are taken under the law of ``alpha x0 + std n``, where ``x0`` is one of the ``(n, d)`` given
     points, each equally likely, and ``n`` is standard normal: no noise is drawn. ``std = 0`` gives plain
     sample means. Float64 throughout; ``ValueError`` for points of another dimension and for a NaN.
+
+    The features themselves are written once, in torch (`evaluate`). ``type(map)(**map.arrays())`` is the same
+    map, so that a file can hold it (`scorelens.estimators.features.rebuild`).
     """
 
     name: ClassVar[str]
@@ -37,7 +42,15 @@ class FeatureMap(ABC):
         """Dimension ``d`` of a point."""
 
     @abstractmethod
-    def _value(self, x: np.ndarray) -> np.ndarray: ...
+    def evaluate(self, x: Tensor) -> Tensor:
+        """Features at the rows of ``x (n, d)``, ``(n, m)``, differentiable, in its dtype and on its device.
+
+        The points are not checked: `value` does that.
+        """
+
+    @abstractmethod
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arguments that rebuild the map, as arrays (a number is an array of shape ``()``)."""
 
     @abstractmethod
     def _second_moment(self, x0: np.ndarray, alpha: float, std: float) -> np.ndarray: ...
@@ -48,6 +61,9 @@ class FeatureMap(ABC):
     def value(self, x: ArrayLike) -> np.ndarray:
         """Features at the points ``x (n, d)``; shape ``(n, m)``."""
         return self._finite(self._value, self.points(x))
+
+    def _value(self, x: np.ndarray) -> np.ndarray:
+        return self.evaluate(torch.tensor(x)).numpy()
 
     def second_moment(self, x0: ArrayLike, alpha: float = 1.0, std: float = 0.0) -> np.ndarray:
         """``E[phi phi^T]``, shape ``(m, m)``: the matrix ``K`` of a score ``W phi`` ([S6])."""

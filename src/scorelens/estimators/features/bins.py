@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
+import torch
 from scipy.special import ndtr
+from torch import Tensor
 
 from scorelens.core import checks
 from scorelens.estimators.features.base import FeatureMap
@@ -51,8 +53,13 @@ class Bins(FeatureMap):
         """Which bins hold none of the points ``x (n, 1)``; a mask ``(m,)``."""
         return np.asarray(self.value(x).sum(axis=0) == 0)
 
-    def _value(self, x: np.ndarray) -> np.ndarray:
-        return np.eye(self.n_features)[np.searchsorted(self.edges, x[:, 0], side="right")]
+    def evaluate(self, x: Tensor) -> Tensor:
+        edges = torch.as_tensor(self.edges, dtype=x.dtype, device=x.device)
+        place = torch.searchsorted(edges, x[:, 0].detach().contiguous(), right=True)
+        return torch.eye(self.n_features, dtype=x.dtype, device=x.device)[place]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"edges": self.edges}
 
     def _second_moment(self, x0: np.ndarray, alpha: float, std: float) -> np.ndarray:
         if std == 0:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Self, final
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from scorelens.core import checks
 from scorelens.estimators.features.base import SmoothFeatureMap, refuse_too_large
@@ -77,9 +79,12 @@ class Fourier(SmoothFeatureMap):
         """``|k|^(2 order)`` per feature: twice the mean square of that derivative's coefficient ([S14])."""
         return np.tile((self.frequencies**2).sum(axis=1) ** order, 2)
 
-    def _value(self, x: np.ndarray) -> np.ndarray:
-        cosine, sine = self._waves(x)
-        return np.concatenate([cosine, sine], axis=1)
+    def evaluate(self, x: Tensor) -> Tensor:
+        phase = x @ torch.as_tensor(self.frequencies, dtype=x.dtype, device=x.device).T
+        return torch.cat([phase.cos(), phase.sin()], dim=1)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"frequencies": self.frequencies}
 
     def _jacobian(self, x: np.ndarray) -> np.ndarray:
         cosine, sine = self._waves(x)
@@ -113,8 +118,8 @@ class Fourier(SmoothFeatureMap):
         return np.exp(-(std**2) * self.roughness() / 2) * self._value(alpha * x0).mean(axis=0)
 
     def _waves(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        phase = x @ self.frequencies.T
-        return np.cos(phase), np.sin(phase)
+        cosine, sine = np.split(self._value(x), 2, axis=1)
+        return cosine, sine
 
     def _pairs(self, x0: np.ndarray, alpha: float, std: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """``E[cos cos']``, ``E[sin sin']`` and ``E[sin cos']``, each over all pairs of frequencies."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from scorelens.estimators.features.base import SmoothFeatureMap
 from scorelens.estimators.features.fourier import Fourier
@@ -18,7 +20,7 @@ class FourierQuadratic(SmoothFeatureMap):
     """The features of ``waves``, then ``x_l`` and ``x_l^2 / 2`` for every coordinate.
 
     At large noise every score tends to ``-x`` in units of the noise: waves alone cannot represent that, the
-    squares can ([S18], [S19]).
+    squares can ([S18], [S19]). ``waves`` may be given by their frequencies ``(m, d)``.
 
     >>> FourierQuadratic(Fourier([[2.0]])).value([[3.0]]).round(4)
     array([[ 0.9602, -0.2794,  3.    ,  4.5   ]])
@@ -27,6 +29,10 @@ class FourierQuadratic(SmoothFeatureMap):
     waves: Fourier
     name: ClassVar[str] = "fourier-quadratic"
     reference: ClassVar[str] = "score estimation [S19]"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.waves, Fourier):
+            object.__setattr__(self, "waves", Fourier(self.waves))
 
     @property
     def n_features(self) -> int:
@@ -45,8 +51,11 @@ class FourierQuadratic(SmoothFeatureMap):
     def _scale(self) -> np.ndarray:
         return np.repeat([1.0, 0.5], self.dim)
 
-    def _value(self, x: np.ndarray) -> np.ndarray:
-        return np.concatenate([self.waves.value(x), self._scale * self._powers.value(x)], axis=1)
+    def evaluate(self, x: Tensor) -> Tensor:
+        return torch.cat([self.waves.evaluate(x), x, x**2 / 2], dim=1)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"waves": self.waves.frequencies}
 
     def _jacobian(self, x: np.ndarray) -> np.ndarray:
         powers = self._scale[:, None] * self._powers.jacobian(x)
