@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
-from scorelens.analysis import law_spec
-from scorelens.analysis.law_spec import Grammar
+from scorelens.analysis import spec as written
+from scorelens.analysis.spec import Grammar
 from scorelens.core import checks
 from scorelens.dynamics.gain_law import GainLaw
 from scorelens.dynamics.laws.asymmetric_two_layer import AsymmetricTwoLayer
@@ -123,11 +122,11 @@ def _deep_residual(depth: int, initial_layer: float, tied: bool) -> GainLaw:
 
 #: All laws start at the same gain unless told otherwise, so that they can be compared.
 _START = 0.1
-_GAIN = {"initial_gain": law_spec.number(_START)}
-_GAIN_OF_SQUARE = {"initial_gain": law_spec.non_negative(_START, "a network times its transpose")}
-_DEPTH = {"depth": law_spec.whole(None, 1, MOST_LAYERS)}
-_TIED = {"tied": law_spec.flag()}
-_SHAPE = {"shape": law_spec.odd_shape()}
+_GAIN = {"initial_gain": written.number(_START)}
+_GAIN_OF_SQUARE = {"initial_gain": written.non_negative(_START, "a network times its transpose")}
+_DEPTH = {"depth": written.whole(written.REQUIRED, 1, MOST_LAYERS)}
+_TIED = {"tied": written.flag()}
+_SHAPE = {"shape": written.odd_shape()}
 _LINEAR = "infinite centred data, gradient flow, a linear network of its own at each noise level"
 _VELOCITY = "infinite centred data, gradient flow, a linear velocity of its own at each time of the flow"
 _ZERO = "from a start of exactly 0 a product of layers never learns"
@@ -151,9 +150,9 @@ _ROWS: tuple[NamedLaw, ...] = (
             "residual",
             "residual:skip=0.9,output=0.5",
             {
-                "skip": law_spec.number(1.0),
-                "output": law_spec.not_zero(1.0, "an output of 0 never learns"),
-                "initial_weight": law_spec.number(0.0),
+                "skip": written.number(1.0),
+                "output": written.not_zero(1.0, "an output of 0 never learns"),
+                "initial_weight": written.number(0.0),
             },
         ),
         "one linear layer beside a skip connection",
@@ -171,7 +170,7 @@ _ROWS: tuple[NamedLaw, ...] = (
         Grammar(
             "two-layer-untied",
             "two-layer-untied:first=0.5,second=0.2",
-            {"first": law_spec.number(0.5), "second": law_spec.number(_START / 0.5)},
+            {"first": written.number(0.5), "second": written.number(_START / 0.5)},
         ),
         "two independent linear layers",
         _LINEAR,
@@ -189,7 +188,7 @@ _ROWS: tuple[NamedLaw, ...] = (
         Grammar(
             "deep-residual",
             "deep-residual:3 or deep-residual:4,tied,initial_layer=-0.1",
-            {**_DEPTH, "initial_layer": law_spec.number(0.0), **_TIED},
+            {**_DEPTH, "initial_layer": written.number(0.0), **_TIED},
             "depth",
         ),
         "a product of that many linear layers, each beside a skip connection",
@@ -209,7 +208,7 @@ _ROWS: tuple[NamedLaw, ...] = (
         Grammar(
             "conv",
             "conv or conv:layers=2,initial_gain=0.1",
-            {**_GAIN, "layers": law_spec.whole(1, 1, 2)},
+            {**_GAIN, "layers": written.whole(1, 1, 2)},
         ),
         "a convolution with a filter as wide as the image (with layers=2, the product of two tied ones)",
         f"{_LINEAR}; images without borders, a filter of its own for each channel, a loss summed over pixels",
@@ -250,7 +249,7 @@ def law_named(spec: str) -> ChosenLaw:
     >>> law_named("one-layer:initial_gain=0.1").values
     {'initial_gain': 0.1}
     """
-    name, items = law_spec.split(spec)
+    name, items = written.split(spec)
     named = LAWS[checks.choice("law", name, LAWS)]
     chosen = ChosenLaw(spec.strip(), named, named.grammar.parse(items))
     chosen.check_options()
@@ -265,17 +264,4 @@ def split_list(specs: str) -> list[str]:
     >>> split_list("one-layer,residual:skip=0.5,output=2,preconditioned")
     ['one-layer', 'residual:skip=0.5,output=2', 'preconditioned']
     """
-    laws: list[str] = []
-    for item in (part.strip() for part in specs.split(",")):
-        if laws and _continues(laws[-1], item):
-            laws[-1] += f",{item}"
-        else:
-            laws.append(item)
-    return laws
-
-
-def _continues(law: str, item: str) -> bool:
-    if re.match(r"[\w-]+=", item):
-        return True
-    named = LAWS.get(law_spec.split(law)[0])
-    return named is not None and named.grammar.is_flag(item)
+    return written.split_list(specs, {name: named.grammar for name, named in LAWS.items()})
