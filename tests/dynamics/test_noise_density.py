@@ -57,6 +57,10 @@ class _Tabulated(NoiseLevelLaw):
     def jumps(self):
         return tuple(self.edges)
 
+    @property
+    def support(self):
+        return self.edges[0], self.edges[-1]
+
 
 def test_all_modes_emerge_by_the_stated_time_under_the_law_itself():
     lam = np.array([100.0, 1.0, 0.01])

@@ -14,6 +14,8 @@ from scorelens.core import checks
 if TYPE_CHECKING:
     import torch
 
+_ROUNDING = 1e-13
+
 
 class NoiseLevelLaw(ABC):
     """Distribution of ``log(sigma)`` in training."""
@@ -33,6 +35,11 @@ class NoiseLevelLaw(ABC):
     @abstractmethod
     def jumps(self) -> tuple[float, ...]:
         """Values of ``log(sigma)`` where the density is discontinuous (quadrature must split there)."""
+
+    @property
+    @abstractmethod
+    def support(self) -> tuple[float, float]:
+        """Least and largest value of ``log(sigma)`` that is drawn."""
 
 
 @final
@@ -64,6 +71,43 @@ class LogNormal(NoiseLevelLaw):
     def jumps(self) -> tuple[float, ...]:
         return ()
 
+    @property
+    def support(self) -> tuple[float, float]:
+        return (-math.inf, math.inf)
+
+
+@final
+@dataclass(frozen=True)
+class FlowTime(NoiseLevelLaw):
+    """Time uniform on (0, 1) for straight lines ``x_t = (1 - t) x_0 + t n``: ``sigma = t / (1 - t)``.
+
+    ``log(sigma)`` is logistic: what flow matching draws unless it is told otherwise.
+
+    >>> float(FlowTime().density(np.array(0.0)))
+    0.25
+    """
+
+    name: ClassVar[str] = "flow-time"
+    reference: ClassVar[str] = "lipman2023, Eq. 23; liu2023, Eq. 1"
+
+    def density(self, log_sigma: np.ndarray) -> np.ndarray:
+        u = np.asarray(log_sigma, dtype=float)
+        return np.exp(-np.logaddexp(0.0, u) - np.logaddexp(0.0, -u))  # t (1 - t)
+
+    def log_sigma(self, normal: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        # logit of the normal's distribution function; finite where 1 - t rounds to 0
+        return torch.special.log_ndtr(normal) - torch.special.log_ndtr(-normal)
+
+    @property
+    def jumps(self) -> tuple[float, ...]:
+        return ()
+
+    @property
+    def support(self) -> tuple[float, float]:
+        return (-math.inf, math.inf)
+
 
 @final
 @dataclass(frozen=True)
@@ -76,15 +120,10 @@ class LogUniform(NoiseLevelLaw):
     reference: ClassVar[str] = "preconditioned law, section 1"
 
     def __post_init__(self) -> None:
-        checks.positive("low", self.low)
-        checks.positive("high", self.high)
-        if not self.high > self.low:
-            raise ValueError(f"high must exceed low, got {self.high:g} <= {self.low:g}")
+        _check_range(self.low, self.high)
 
     def density(self, log_sigma: np.ndarray) -> np.ndarray:
-        u = np.asarray(log_sigma, dtype=float)
-        inside = (u >= self.jumps[0]) & (u <= self.jumps[1])
-        return np.where(inside, 1.0 / (self.jumps[1] - self.jumps[0]), 0.0)
+        return np.where(_inside(log_sigma, self.jumps), 1.0 / (self.jumps[1] - self.jumps[0]), 0.0)
 
     def log_sigma(self, normal: torch.Tensor) -> torch.Tensor:
         uniform = 0.5 * (1.0 + (normal / math.sqrt(2.0)).erf())
@@ -94,5 +133,63 @@ class LogUniform(NoiseLevelLaw):
     def jumps(self) -> tuple[float, ...]:
         return (math.log(self.low), math.log(self.high))
 
+    @property
+    def support(self) -> tuple[float, float]:
+        return (math.log(self.low), math.log(self.high))
 
-ALL: tuple[type[NoiseLevelLaw], ...] = (LogNormal, LogUniform)
+
+@final
+@dataclass(frozen=True)
+class Variance(NoiseLevelLaw):
+    """``sigma^2`` uniform between the squares of ``low`` and ``high``: ``lambda = sigma^2`` as a density.
+
+    The density of ``log(sigma)`` is proportional to ``sigma^2``: the squared error of the score, drawn so,
+    is that of the predicted noise under `LogUniform` but for a constant. Half of the draws are above
+    ``0.7 high``, whatever ``low`` is.
+
+    >>> float(Variance(1.0, 2.0).density(np.log(np.array(2.0))).round(6))
+    2.666667
+    """
+
+    low: float = 0.002
+    high: float = 80.0
+    name: ClassVar[str] = "variance"
+    reference: ClassVar[str] = "song2019b, Sec. 4.2, with its weight as a density"
+
+    def __post_init__(self) -> None:
+        _check_range(self.low, self.high)
+
+    def density(self, log_sigma: np.ndarray) -> np.ndarray:
+        inside = _inside(log_sigma, self.jumps)
+        scaled = np.exp(2.0 * (np.where(inside, log_sigma, self.jumps[1]) - self.jumps[1]))
+        return np.where(inside, 2.0 * scaled / (1.0 - (self.low / self.high) ** 2), 0.0)
+
+    def log_sigma(self, normal: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        below, above = torch.special.log_ndtr(-normal), torch.special.log_ndtr(normal)
+        return 0.5 * torch.logaddexp(2.0 * self.jumps[0] + below, 2.0 * self.jumps[1] + above)
+
+    @property
+    def jumps(self) -> tuple[float, ...]:
+        return (math.log(self.low), math.log(self.high))
+
+    @property
+    def support(self) -> tuple[float, float]:
+        return (math.log(self.low), math.log(self.high))
+
+
+def _check_range(low: float, high: float) -> None:
+    checks.positive("low", low)
+    checks.positive("high", high)
+    if not high > low:
+        raise ValueError(f"high must exceed low, got {high:g} <= {low:g}")
+
+
+def _inside(log_sigma: np.ndarray, ends: tuple[float, ...]) -> np.ndarray:
+    # The end of a range may come back from sigma^2 with a digit less.
+    u = np.asarray(log_sigma, dtype=float)
+    return (u >= ends[0] - _ROUNDING) & (u <= ends[1] + _ROUNDING)
+
+
+ALL: tuple[type[NoiseLevelLaw], ...] = (LogNormal, LogUniform, Variance, FlowTime)

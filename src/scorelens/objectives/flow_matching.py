@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, final
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from scorelens.core.arrays import against
 from scorelens.core.denoiser import Denoiser
-from scorelens.core.noise_level import NoiseLevelLaw
+from scorelens.core.noise_level import FlowTime, NoiseLevelLaw
 
 
 @final
@@ -29,7 +29,7 @@ class FlowMatchingLoss:
     tensor([0., 0.])
     """
 
-    noise_law: NoiseLevelLaw | None = None
+    noise_law: NoiseLevelLaw = field(default_factory=FlowTime)
     name: ClassVar[str] = "flow-matching"
     reference: ClassVar[str] = "lipman2023, Eq. 23 at sigma_min = 0; liu2023, Eq. 1"
     equation: ClassVar[str] = "learning dynamics, section 11"
@@ -43,16 +43,9 @@ class FlowMatchingLoss:
         projection_draw: Tensor | None = None,
     ) -> Tensor:
         """Loss per sample, shape ``(batch,)``, of draws as `DenoisingLoss` takes them."""
-        log_sigma = (
-            _uniform_time(level_draw) if self.noise_law is None else self.noise_law.log_sigma(level_draw)
-        )
+        log_sigma = self.noise_law.log_sigma(level_draw)
         sigma = log_sigma.exp()
         time, left = against(torch.sigmoid(log_sigma), x0), against(torch.sigmoid(-log_sigma), x0)
         x_t = left * x0 + time * noise_draw
         velocity = (x_t - denoiser(x_t / left, sigma)) / time
         return (velocity - (noise_draw - x0)).flatten(1).square().mean(1)
-
-
-def _uniform_time(normal: Tensor) -> Tensor:
-    """``log sigma = logit t`` with t uniform, of standard normals; finite where 1 - t rounds to 0."""
-    return torch.special.log_ndtr(normal) - torch.special.log_ndtr(-normal)

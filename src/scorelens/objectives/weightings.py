@@ -178,7 +178,9 @@ class Likelihood(LevelWeighting):
     equation: ClassVar[str] = "song2021b, Theorem 1"
 
     def weight(self, sigma: Tensor) -> Tensor:
-        density = self.noise_law.density(np.log(sigma.detach().cpu().double().numpy()))
+        # A draw at the end of the law's range is rounded, perhaps beyond it.
+        level = np.log(sigma.detach().cpu().double().numpy()).clip(*self.noise_law.support)
+        density = self.noise_law.density(level)
         return sigma.pow(-2) / torch.as_tensor(density).to(sigma)
 
 
