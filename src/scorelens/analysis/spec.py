@@ -118,7 +118,7 @@ def positive(default: float | None) -> Option:
     return Option(default, lambda text: _where(_finite(text), lambda v: v > 0), "a number > 0")
 
 
-def share(default: float) -> Option:
+def share(default: float | None) -> Option:
     """A number > 0 and <= 1."""
     return Option(
         default, lambda text: _where(_finite(text), lambda v: 0 < v <= 1), "a number > 0 and at most 1"
