@@ -14,6 +14,7 @@ from scorelens.instruments.generated_variance import GeneratedVariance
 from scorelens.instruments.memorization import MemorizationFloor, memorization_floor
 from scorelens.instruments.probes import Probes
 from scorelens.instruments.sample_grid import SampleGrid, examples
+from scorelens.instruments.squared_errors import squared_distances, squared_errors
 from scorelens.instruments.transfer_function import TransferFunction
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ __all__ = [
     "examples",
     "measure_all",
     "memorization_floor",
+    "squared_distances",
+    "squared_errors",
     "standard",
 ]
 

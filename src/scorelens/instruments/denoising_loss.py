@@ -18,6 +18,7 @@ from scorelens.instruments.labels import PURE, VARIANCE, sigma_coordinate, varia
 from scorelens.instruments.memorization import MemorizationFloor, memorization_floor
 from scorelens.instruments.probes import HELD_OUT_PROBES, TRAINING_PROBES, Probes
 from scorelens.instruments.settings import measured_sigmas, sigma_data
+from scorelens.instruments.squared_errors import squared_errors
 
 if TYPE_CHECKING:
     from scorelens.data import Data
@@ -89,7 +90,7 @@ class DenoisingLoss(Instrument):
         return xr.Dataset(variables, sigma_coordinate(self.sigmas), attrs)
 
     def _losses(self, denoiser: Denoiser, probes: Probes) -> _Losses:
-        each = np.stack([_squared_errors(denoiser, probes, i, s) for i, s in enumerate(self.sigmas.tolist())])
+        each = squared_errors(denoiser, probes, self.sigmas)
         weighted = self.edm_weights @ each
         return _Losses(*_mean_with_error(each), *_mean_with_error(weighted))
 
@@ -139,14 +140,6 @@ class _Losses(NamedTuple):
     error: np.ndarray
     edm: np.ndarray
     edm_error: np.ndarray
-
-
-def _squared_errors(denoiser: Denoiser, probes: Probes, level: int, sigma: float) -> np.ndarray:
-    """Squared error of each probed point, averaged over its noises, shape ``(n_points,)``."""
-    errors = []
-    for points, _, output in probes.answers(denoiser, level, sigma):
-        errors.append((output - points).flatten(1).double().square().sum(dim=1).numpy())
-    return np.concatenate(errors).reshape(probes.repeats, probes.n_points).mean(axis=0)
 
 
 def _mean_with_error(each: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
