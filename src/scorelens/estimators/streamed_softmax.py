@@ -39,8 +39,13 @@ class Points(NamedTuple):
 
     def blocks(self, per_point: int) -> Iterator[Points]:
         """The points in blocks, for work that holds ``per_point`` numbers for each of them."""
-        size = max(1, BLOCK // max(1, per_point))
+        size = block_size(per_point)
         return map(Points, self.values.split(size), self.half_squares.split(size))
+
+
+def block_size(per_point: int) -> int:
+    """How many points make a block, for work that holds ``per_point`` numbers for each of them."""
+    return max(1, BLOCK // max(1, per_point))
 
 
 def softmax_sums(x: Tensor, sigma: Tensor, points: Points) -> Sums:
@@ -67,9 +72,11 @@ def blur(x: Tensor, sigma: Tensor, points: Points) -> Tensor:
 
 def by_products(x: Tensor, sigma: Tensor, points: Points) -> Sums:
     """The sums with logits from ``x . y - |y|^2 / 2``: two matrix products with the points."""
-    sums = _nothing(x)
+    sums = no_sums(x)
     for block in points.blocks(len(x)):
-        sums = _bounded(lambda x, *s, b=block: _met(Sums(*s), _rough(x, sigma, b), b.values), x, sums)
+        sums = bounded_in_memory(
+            lambda x, *s, b=block: including(Sums(*s), _rough(x, sigma, b), b.values), x, sums
+        )
     common = x.double().square().sum(1) / (2 * sigma.double() ** 2)
     return sums._replace(peak=sums.peak - common)
 
@@ -81,21 +88,22 @@ def by_differences(x: Tensor, sigma: Tensor, points: Points) -> Sums:
     """
     safety = 2 * (math.sqrt(x.shape[1]) + 4)
     margin = 40 + math.log(len(points.values)) + safety * blur(x, sigma, points)
-    sums, best = _nothing(x), torch.full((len(x),), -torch.inf, dtype=torch.float64, device=x.device)
+    sums, best = no_sums(x), torch.full((len(x),), -torch.inf, dtype=torch.float64, device=x.device)
     for block in points.blocks(len(x)):
         rough = _rough(x.detach(), sigma.detach(), block).double()
         best = torch.maximum(best, rough.amax(1))
         pairs = (rough > (best - margin)[:, None]).nonzero()
         if len(pairs):
-            sums = _bounded(
-                lambda x, *s, p=pairs, b=block: _met(Sums(*s), _exact(x, sigma, b.values, p), b.values),
+            sums = bounded_in_memory(
+                lambda x, *s, p=pairs, b=block: including(Sums(*s), _exact(x, sigma, b.values, p), b.values),
                 x,
                 sums,
             )
     return sums
 
 
-def _nothing(x: Tensor) -> Sums:
+def no_sums(x: Tensor) -> Sums:
+    """The sums over no point at all."""
     zero = torch.zeros(len(x), dtype=torch.float64, device=x.device)
     return Sums(zero - torch.inf, zero, torch.zeros(x.shape, dtype=torch.float64, device=x.device))
 
@@ -103,8 +111,12 @@ def _nothing(x: Tensor) -> Sums:
 def _rough(x: Tensor, sigma: Tensor, block: Points) -> Tensor:
     """Logits ``(batch, m)`` in the points' dtype, less ``-|x|^2 / 2 sigma^2``."""
     dtype = block.values.dtype
-    products = torch.addmm(block.half_squares.to(dtype), x.to(dtype), block.values.T, beta=-1)
-    return products / sigma[:, None].to(dtype) ** 2
+    return products(x.to(dtype), block) / sigma[:, None].to(dtype) ** 2
+
+
+def products(x: Tensor, block: Points) -> Tensor:
+    """``x . y - |y|^2 / 2``, ``(batch, m)``, largest for the nearest point; ``x`` in the points' dtype."""
+    return torch.addmm(block.half_squares.to(x.dtype), x, block.values.T, beta=-1)
 
 
 def _exact(x: Tensor, sigma: Tensor, points: Tensor, pairs: Tensor) -> Tensor:
@@ -119,18 +131,25 @@ def _exact(x: Tensor, sigma: Tensor, points: Tensor, pairs: Tensor) -> Tensor:
     return nowhere.index_put((rows, columns), logits)
 
 
-def _met(sums: Sums, logits: Tensor, points: Tensor) -> Sums:
-    """``sums`` with the points of one more block."""
+def including(sums: Sums, logits: Tensor, points: Tensor) -> Sums:
+    """``sums`` with one more block of points, ``(m, d)`` or each event's own, ``(batch, m, d)``.
+
+    The ``logits (batch, m)`` are overwritten.
+    """
     peak = torch.maximum(sums.peak, logits.detach().amax(1).double())
-    below = logits.sub_(peak[:, None].to(logits.dtype))  # in place: the block is this function's own
+    below = logits.sub_(peak[:, None].to(logits.dtype))  # in place: no second block is held
     weights = torch.nn.functional.threshold(below, NEGLIGIBLE, -torch.inf).exp_()
     shrunk = (sums.peak - peak).exp()
     total = sums.total * shrunk + weights.sum(1, dtype=torch.float64)
-    point = sums.point * shrunk[:, None] + (weights.to(points.dtype) @ points).double()
+    point = sums.point * shrunk[:, None] + _weighted(weights.to(points.dtype), points).double()
     return Sums(peak, total, point)
 
 
-def _bounded(step: Callable[..., Sums], x: Tensor, sums: Sums) -> Sums:
+def _weighted(weights: Tensor, points: Tensor) -> Tensor:
+    return weights @ points if points.ndim == 2 else (weights[:, None] @ points)[:, 0]
+
+
+def bounded_in_memory(step: Callable[..., Sums], x: Tensor, sums: Sums) -> Sums:
     """``step(x, *sums)``; under autograd only its inputs are kept, and the backward pass repeats it."""
     if torch.is_grad_enabled() and x.requires_grad:
         return Sums(*checkpoint(step, x, *sums, use_reentrant=False, preserve_rng_state=False))
