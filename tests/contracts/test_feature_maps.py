@@ -16,6 +16,7 @@ from scorelens.estimators.features import (
     FourierQuadratic,
     Hermite,
     Monomials,
+    Responsibilities,
     SmoothFeatureMap,
 )
 
@@ -26,6 +27,10 @@ EXAMPLES = {
     Fourier: (Fourier([[0.3], [0.9], [1.4]]), Fourier.lattice(2, 1), Fourier.random(3, 2, 1.5, seed=1)),
     FourierQuadratic: (FourierQuadratic(Fourier([[0.7], [1.3]])), FourierQuadratic(Fourier.lattice(2, 1))),
     Bins: (Bins([-0.4, 0.1, 0.9]), Bins([0.0])),
+    Responsibilities: (
+        Responsibilities([[-0.3], [0.4]], 2.0, [1.0, 3.0], drop_last=False),
+        Responsibilities([[0.1, 0.3], [0.5, -0.2], [-0.4, 0.0]], [1.9, 2.0, 2.2]),
+    ),
 }
 CASES = [pytest.param(f, id=f"{f.name}-{f.dim}d") for examples in EXAMPLES.values() for f in examples]
 SMOOTH = [case for case in CASES if isinstance(case.values[0], SmoothFeatureMap)]

@@ -1,4 +1,4 @@
-"""Feature maps: finitely many functions, and their averages under Gaussian noise in closed form."""
+"""Feature maps: finitely many functions, and their averages under Gaussian noise."""
 
 from __future__ import annotations
 
@@ -14,8 +14,17 @@ from scorelens.estimators.features.fourier import Fourier
 from scorelens.estimators.features.fourier_quadratic import FourierQuadratic
 from scorelens.estimators.features.hermite import Hermite
 from scorelens.estimators.features.monomials import Monomials
+from scorelens.estimators.features.responsibilities import Responsibilities
 
-ALL: tuple[type[FeatureMap], ...] = (Affine, Monomials, Hermite, Fourier, FourierQuadratic, Bins)
+ALL: tuple[type[FeatureMap], ...] = (
+    Affine,
+    Monomials,
+    Hermite,
+    Fourier,
+    FourierQuadratic,
+    Bins,
+    Responsibilities,
+)
 
 
 def rebuild(name: str, arrays: Mapping[str, np.ndarray]) -> FeatureMap:
@@ -39,6 +48,7 @@ __all__ = [
     "FourierQuadratic",
     "Hermite",
     "Monomials",
+    "Responsibilities",
     "SmoothFeatureMap",
     "rebuild",
 ]

@@ -53,6 +53,14 @@ class AppellProducts(SmoothFeatureMap):
     def dim(self) -> int:
         return self.index.shape[1]
 
+    def roughness(self, order: float = 1) -> np.ndarray:
+        """``|beta|^order`` times the mean square under ``N(0, I)``, per feature.
+
+        For Hermite products ``|alpha|^order alpha!``: at order 1 the mean square of the gradient ([S14]).
+        """
+        square = np.diag(self._second_moment(np.zeros((1, self.dim)), 0.0, 1.0))
+        return self.index.sum(axis=1).astype(float) ** order * square
+
     @property
     def _degree(self) -> int:
         return int(self.index.max())

@@ -75,7 +75,7 @@ class Fourier(SmoothFeatureMap):
     def dim(self) -> int:
         return self.frequencies.shape[1]
 
-    def roughness(self, order: int = 1) -> np.ndarray:
+    def roughness(self, order: float = 1) -> np.ndarray:
         """``|k|^(2 order)`` per feature: twice the mean square of that derivative's coefficient ([S14])."""
         return np.tile((self.frequencies**2).sum(axis=1) ** order, 2)
 

@@ -42,6 +42,10 @@ class FourierQuadratic(SmoothFeatureMap):
     def dim(self) -> int:
         return self.waves.dim
 
+    def roughness(self, order: float = 1) -> np.ndarray:
+        """That of the waves; 0 for coordinates and squares, which a penalty leaves free."""
+        return np.concatenate([self.waves.roughness(order), np.zeros(2 * self.dim)])
+
     @property
     def _powers(self) -> Monomials:
         unit = np.eye(self.dim, dtype=int)
