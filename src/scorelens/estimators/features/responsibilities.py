@@ -171,12 +171,8 @@ class Responsibilities(SmoothFeatureMap):
         origin = self.centers.mean(axis=0)
         away = self.centers - origin
         bends = (1 / self._spread - 1 / self._spread[-1]) / 2
-        squared = (away**2).sum(axis=1)
-        levels = (
-            np.log(np.asarray(self.weights))
-            - squared / (2 * self._spread)
-            - self.dim / 2 * np.log(self._spread)
-        )
+        cost = (away**2).sum(axis=1) / self._spread + self.dim * np.log(self._spread)
+        levels = np.log(np.asarray(self.weights)) - cost / 2
         return origin, away / self._spread[:, None], bends, levels
 
     @cached_property
