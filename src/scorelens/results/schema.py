@@ -33,6 +33,13 @@ DIMENSIONS: dict[str, tuple[str, str]] = {
     "cosine": ("cosine between two modes of the weights before training", "1"),
     "phase": ("phase of training", "1"),
     "bias": ("bias of the mode", "data units"),
+    "estimator": ("score estimator", "1"),
+    "part": ("which data: held-out or training", "1"),
+    "x": ("first coordinate of the plane", "data units"),
+    "y": ("second coordinate of the plane", "data units"),
+    "index": ("eigenvalue of a matrix, 0 is the largest", "1"),
+    "solver": ("way to solve for a score", "1"),
+    "n_features": ("number of features", "1"),
 }
 """Allowed dimensions: name -> (long_name, units) of its coordinate."""
 
