@@ -1,0 +1,250 @@
+"""Laws of the data whose noised score and target covariance are closed forms: mixtures of Gaussians."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, Self, final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from scorelens.core import checks
+from scorelens.estimators import MixtureDenoiser
+from scorelens.generalization.quadrature import GaussHermite, Pieces, Rule
+
+
+class ComponentNodes(NamedTuple):
+    """Quadrature nodes of one noised component: the average of ``f`` over it is ``weight @ f(x)``.
+
+    ``weight`` sums to the component's share. Given the component and ``x``, the target is Gaussian with mean
+    ``target_mean (n, d)`` and covariance ``target_covariance (d, d)``; both are None at ``std = 0``.
+    """
+
+    x: np.ndarray
+    weight: np.ndarray
+    target_mean: np.ndarray | None
+    target_covariance: np.ndarray | None
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class DataLaw:
+    """Data ``x_0 ~ sum_k weights_k N(means_k, covariances_k)``; a covariance of 0 is a point mass.
+
+    ``weights (k,)`` > 0 (normalised here), ``means (k, d)``, ``covariances (k, d, d)``, in data units.
+    Noised, ``x = alpha x_0 + std n``; the target of denoising score matching is
+    ``(alpha x_0 - x) / std^2``. Make one with `gaussian`, `points` or `mixture`. Raises ``ValueError`` for
+    shapes that do not fit, weights that are not positive, and covariances that are not symmetric or have a
+    negative eigenvalue. NumPy float64.
+    """
+
+    weights: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+
+    def __post_init__(self) -> None:
+        weights, means = np.asarray(self.weights, dtype=float), np.asarray(self.means, dtype=float)
+        covariances = np.asarray(self.covariances, dtype=float)
+        k, d = means.shape if means.ndim == 2 else (0, 0)
+        if k * d == 0 or weights.shape != (k,) or covariances.shape != (k, d, d):
+            raise ValueError(
+                "weights, means and covariances must have shapes (k,), (k, d) and (k, d, d), got "
+                f"{weights.shape}, {means.shape} and {covariances.shape}"
+            )
+        checks.positive("weights", weights, "leave components of no weight out")
+        checks.finite("means", means)
+        checks.finite("covariances", covariances)
+        size = np.abs(covariances).max()
+        if np.abs(covariances - covariances.transpose(0, 2, 1)).max() > 1e-8 * size:
+            raise ValueError("covariances must be symmetric; give (C + C^T) / 2")
+        object.__setattr__(self, "weights", weights / weights.sum())
+        object.__setattr__(self, "means", means)
+        object.__setattr__(self, "covariances", covariances)
+        if self._eigen[0].min() < -1e-10 * size:
+            raise ValueError(f"covariances must have eigenvalues >= 0, got {self._eigen[0].min():g}")
+
+    @classmethod
+    def gaussian(cls, mean: ArrayLike, covariance: ArrayLike) -> Self:
+        """``N(mean, covariance)`` from ``(d,)`` and ``(d, d)``.
+
+        >>> DataLaw.gaussian([0.0], [[1.0]]).score([[2.0]], alpha=1.0, std=1.0)
+        array([[-1.]])
+        """
+        return cls(np.ones(1), np.asarray(mean)[None], np.asarray(covariance)[None])
+
+    @classmethod
+    def points(cls, x: ArrayLike) -> Self:
+        """Point masses of equal weight at the rows of ``x (n, d)``: the empirical law.
+
+        >>> DataLaw.points([[-1.0], [1.0]]).target_covariance([[0.0]], alpha=1.0, std=0.5)
+        array([[[16.]]])
+        """
+        x = np.asarray(x, dtype=float)
+        if x.ndim != 2:
+            raise ValueError(f"points must have shape (n, d), got {x.shape}")
+        return cls(np.ones(len(x)), x, np.zeros((*x.shape, x.shape[1])))
+
+    @classmethod
+    def mixture(cls, weights: ArrayLike, means: ArrayLike, covariances: ArrayLike) -> Self:
+        """Gaussians ``(k, d)``, ``(k, d, d)`` with the given ``weights (k,)``."""
+        return cls(np.asarray(weights), np.asarray(means), np.asarray(covariances))
+
+    @property
+    def dim(self) -> int:
+        return self.means.shape[1]
+
+    @property
+    def n_components(self) -> int:
+        return len(self.weights)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean of the data, ``(d,)``."""
+        return self.weights @ self.means
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """Covariance of the data, ``(d, d)``."""
+        apart = self.means - self.mean
+        return np.einsum("k,kij->ij", self.weights, self.covariances) + (self.weights * apart.T) @ apart
+
+    def noised(self, alpha: float, std: float) -> DataLaw:
+        """The law of ``alpha x_0 + std n``, itself a mixture."""
+        alpha, std = _level(alpha, std)
+        noise = std**2 * np.eye(self.dim)
+        return DataLaw(self.weights, alpha * self.means, alpha**2 * self.covariances + noise)
+
+    def denoiser(self) -> MixtureDenoiser:
+        """The ideal denoiser of this law, for samplers and instruments."""
+        return MixtureDenoiser.of_covariances(self.weights, self.means, self.covariances)
+
+    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """``n`` independent data points, ``(n, d)``."""
+        checks.whole("n", n, 1)
+        place = rng.choice(self.n_components, size=n, p=self.weights)
+        values, vectors = self._eigen
+        root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None]
+        normal = rng.standard_normal((n, self.dim))
+        return self.means[place] + np.einsum("nij,nj->ni", root[place], normal)
+
+    def responsibilities(self, x: ArrayLike, alpha: float, std: float) -> np.ndarray:
+        """Posterior probability of each component at each of ``x (n, d)``; ``(n, k)``."""
+        return np.exp(self._posterior(*self._noisy(x, alpha, std))[0])
+
+    def log_density(self, x: ArrayLike, alpha: float, std: float) -> np.ndarray:
+        """``log p`` of the noised law at ``x (n, d)``; ``(n,)``."""
+        return self._posterior(*self._noisy(x, alpha, std))[1]
+
+    def score(self, x: ArrayLike, alpha: float, std: float) -> np.ndarray:
+        """``grad log p`` of the noised law at ``x (n, d)``, same shape ([G5] for point masses).
+
+        Raises ``ValueError`` for ``std = 0`` with a singular covariance: there is no density.
+        """
+        log_share, _, pull = self._posterior(*self._noisy(x, alpha, std))
+        return np.einsum("nk,nki->ni", np.exp(log_share), pull)
+
+    def target_covariance(self, x: ArrayLike, alpha: float, std: float) -> np.ndarray:
+        """``C(x)``, the covariance of the target given ``x (n, d)``; ``(n, d, d)``, unit ``x^-2`` ([G4]).
+
+        From the posterior covariance: ``I / std^2 + hess log p`` would cancel at small ``std``.
+        """
+        checks.positive("std", std, "without noise the target has no covariance")
+        x, alpha, std = self._noisy(x, alpha, std)
+        share = np.exp(self._posterior(x, alpha, std)[0])
+        within = np.einsum("nk,kij->nij", share, self.component_target_covariance(alpha, std))
+        means = alpha / std**2 * self._component_means(x, alpha, std)
+        apart = means - np.einsum("nk,nki->ni", share, means)[:, None]
+        return within + np.einsum("nk,nki,nkj->nij", share, apart, apart)
+
+    def component_target_covariance(self, alpha: float, std: float) -> np.ndarray:
+        """Covariance of the target given ``x`` and the component, the same at every ``x``; ``(k, d, d)``.
+
+        ``alpha^2 / std^2 Sigma_k (alpha^2 Sigma_k + std^2)^-1``, without cancellation (section 11).
+        """
+        values, vectors = self._eigen
+        gain = alpha**2 * values / (std**2 * (alpha**2 * values + std**2))
+        return np.einsum("kij,kj,klj->kil", vectors, gain, vectors)
+
+    def component_pull(self, x: np.ndarray, alpha: float, std: float) -> np.ndarray:
+        """Score of every noised component, ``S_k^-1 (alpha mu_k - x)``, at ``x (n, d)``; ``(n, k, d)``."""
+        values, vectors = self._eigen
+        noised = alpha**2 * values + std**2
+        modes = np.einsum("nki,kij->nkj", alpha * self.means - x[:, None], vectors)
+        return np.einsum("kij,nkj->nki", vectors, modes / noised)
+
+    def component_nodes(self, alpha: float, std: float, rule: Rule) -> Iterator[ComponentNodes]:
+        """Nodes of each noised component by ``rule``; averages over the law are sums over them."""
+        values, vectors = self._eigen
+        spread = self.component_target_covariance(alpha, std) if std > 0 else None
+        for k, weight in enumerate(self.weights):
+            centre, scale = alpha * self.means[k], np.sqrt(np.maximum(alpha**2 * values[k] + std**2, 0.0))
+            z, of_node = rule.nodes(centre, scale)
+            x = centre + (z * scale) @ vectors[k].T
+            if spread is None:
+                yield ComponentNodes(x, weight * of_node, None, None)
+            else:
+                yield ComponentNodes(x, weight * of_node, -(z / scale) @ vectors[k].T, spread[k])
+
+    def nodes(
+        self, alpha: float, std: float, order: int, breaks: ArrayLike | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Quadrature of the noised law: ``x (n, d)`` and weights ``(n,)`` that sum to one.
+
+        A Gauss-Hermite product of ``order`` per component; with ``breaks`` (1-D), Gauss-Legendre between them
+        in ``order`` panels, for what jumps there.
+        """
+        alpha, std = _level(alpha, std)
+        rule: Rule = GaussHermite(order)
+        if breaks is not None:
+            rule = pieces(self.dim, 20.0 / order, np.asarray(breaks, dtype=float))
+        parts = list(self.component_nodes(alpha, std, rule))
+        return np.concatenate([p.x for p in parts]), np.concatenate([p.weight for p in parts])
+
+    @cached_property
+    def _eigen(self) -> tuple[np.ndarray, np.ndarray]:
+        """Eigenvalues ``(k, d)`` and eigenvectors in columns ``(k, d, d)`` of the covariances."""
+        values, vectors = np.linalg.eigh((self.covariances + self.covariances.transpose(0, 2, 1)) / 2)
+        # rounding of a singular covariance is no variance
+        kept = values > self.dim * np.finfo(float).eps * np.abs(values).max(axis=1, keepdims=True)
+        return np.where(kept | (values < 0), values, 0.0), vectors
+
+    def _noisy(self, x: ArrayLike, alpha: float, std: float) -> tuple[np.ndarray, float, float]:
+        x = np.asarray(x, dtype=float)
+        if x.ndim != 2 or x.shape[1] != self.dim:
+            raise ValueError(f"x must have shape (n, {self.dim}), got {x.shape}")
+        checks.finite("x", x)
+        alpha, std = _level(alpha, std)
+        if not (alpha**2 * self._eigen[0] + std**2 > 0).all():
+            raise ValueError("without noise a singular covariance has no density; take std > 0")
+        return x, alpha, std
+
+    def _posterior(self, x: np.ndarray, alpha: float, std: float) -> tuple[np.ndarray, ...]:
+        """Log share of each component ``(n, k)``, ``log p (n,)``, and `component_pull`."""
+        pull = self.component_pull(x, alpha, std)
+        deviance = -np.einsum("nki,nki->nk", pull, alpha * self.means - x[:, None])
+        log_volume = np.log(2 * np.pi * (alpha**2 * self._eigen[0] + std**2)).sum(axis=1)
+        joint = np.log(self.weights) + (deviance - log_volume) / 2
+        largest = joint.max(axis=1, keepdims=True)
+        shifted = joint - largest
+        total = np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        return shifted - total, (largest + total)[:, 0], pull
+
+    def _component_means(self, x: np.ndarray, alpha: float, std: float) -> np.ndarray:
+        """``E[x_0 | x, k]``, ``(n, k, d)``."""
+        pull = self.component_pull(x, alpha, std)
+        return self.means - alpha * np.einsum("kij,nkj->nki", self.covariances, pull)
+
+
+def pieces(dim: int, width: float, breaks: np.ndarray) -> Pieces:
+    """The rule that splits at ``breaks``; ``ValueError`` in more than one dimension."""
+    if dim != 1:
+        raise ValueError(f"breaks need a line, got {dim} dimensions; bins are features of one coordinate")
+    return Pieces(width, tuple(float(b) for b in np.ravel(breaks)))
+
+
+def _level(alpha: float, std: float) -> tuple[float, float]:
+    checks.finite("alpha", alpha)
+    checks.non_negative("std", std)
+    return float(alpha), float(std)
