@@ -178,11 +178,45 @@ def test_a_long_spectrum_leaves_the_transfer_out(make_spectrum):
     assert predicted.generated_variance.shape == (121, 200)
 
 
-def test_the_forecast_of_flow_matching_says_what_it_leaves_out():
-    spectrum = Spectrum(np.zeros(2), np.array([4.0, 1.0]), np.eye(2), 9, 5.0, (2,))
-    told = {
-        objective: forecast(spectrum, RunConfig(training=TrainingConfig(objective=objective))).attrs["notes"]
-        for objective in ("denoising", "flow-matching")
+PLANE = Spectrum(np.zeros(2), np.array([4.0, 1.0]), np.eye(2), 9, 5.0, (2,))
+
+
+def _forecast_of(noise="lognormal", **training):
+    return forecast(PLANE, RunConfig.model_validate({"training": training, "noise": {"name": noise}}))
+
+
+def test_flow_matching_is_forecast_as_the_denoising_that_it_is():
+    flow = _forecast_of(objective="flow-matching")
+    same = _forecast_of(loss="velocity", noise="flow-time")
+    assert flow.identical(same)
+    other = _forecast_of(loss="velocity")
+    assert np.all(np.abs(np.log(flow.emergence_time / other.emergence_time)) > 0.1)
+
+
+def test_the_weight_of_the_loss_changes_the_forecast_as_it_must():
+    # Of one likelihood, whatever levels are drawn; of the score, the noise's with levels drawn by variance.
+    times = {
+        name: _forecast_of(**settings).emergence_time.values
+        for name, settings in {
+            "likelihood": {"loss": "likelihood", "noise": "loguniform"},
+            "likelihood elsewhere": {"loss": "likelihood", "noise": "variance"},
+            "score by variance": {"loss": "score", "noise": "variance"},
+            "noise": {"loss": "noise", "noise": "loguniform"},
+        }.items()
     }
-    assert "not of flow matching" in told["flow-matching"]
-    assert "flow matching" not in told["denoising"]
+    np.testing.assert_allclose(times["likelihood"], times["likelihood elsewhere"], rtol=1e-8)
+    ratio = 2 * np.log(80.0 / 0.002) / (80.0**2 - 0.002**2)  # of the constants of the two densities
+    np.testing.assert_allclose(times["score by variance"] * ratio, times["noise"], rtol=1e-8)
+    assert abs(np.log(times["noise"] / times["likelihood"])).max() > 0.1
+
+
+def test_a_forecast_says_what_it_leaves_out_of_the_objective():
+    def told(**training):
+        return _forecast_of(**training).attrs["notes"]
+
+    assert "left out" not in told(objective="denoising")
+    assert "left out" not in told(objective="flow-matching")
+    assert "how sliced score matching changes its noise is left out" in told(objective="sliced")
+    assert "d times smaller" not in told(objective="sliced")
+    assert "d times smaller" in told(objective="sliced", projections="unit-sphere")
+    assert "d times smaller" not in told(objective="hutchinson", projections="unit-sphere")

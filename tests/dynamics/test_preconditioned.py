@@ -8,7 +8,15 @@ import pytest
 from scipy.special import exp1, i0e
 
 from scorelens.core.noise_level import LogNormal, LogUniform
-from scorelens.dynamics import PixelWeight, Population, PreconditionedOneLayer, TargetWeight, UnitWeight
+from scorelens.dynamics import (
+    PixelWeight,
+    Population,
+    PreconditionedOneLayer,
+    ScoreWeight,
+    TargetWeight,
+    UnitWeight,
+    VelocityWeight,
+)
 from scorelens.dynamics.laws.mode_scaling import MatchedScaling, SpectralSkipScaling
 from scorelens.dynamics.numerics.exponential_integral import ein
 from scorelens.dynamics.numerics.quadrature import panel_rule
@@ -68,15 +76,21 @@ def test_uniform_density_with_initial_weight(lam, weight):
     assert float(found) == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("loss", [TargetWeight(), UnitWeight(), PixelWeight(0.7)])
+@pytest.mark.parametrize(
+    "loss", [TargetWeight(), UnitWeight(), PixelWeight(0.7), ScoreWeight(), VelocityWeight()]
+)
 @pytest.mark.parametrize("maker", [PreconditionedOneLayer.spectral, PreconditionedOneLayer.spectral_skip])
 def test_rate_is_the_gradient_of_the_loss_of_the_raw_weight(maker, loss):
     g, lam, sigma, weight, step = 0.09, 0.4, 0.35, 0.2, 1e-6
     law = maker(g, loss=loss, initial_weight=weight)
     skip, output, input_ = law.scaling.at(np.array(sigma**2))
-    loss_weight = {"target": 1 / output**2, "unit": 1.0, "pixel": (sigma**2 + 0.49) / (sigma**2 * 0.49)}[
-        loss.name
-    ]
+    loss_weight = {
+        "target": 1 / output**2,
+        "unit": 1.0,
+        "pixel": (sigma**2 + 0.49) / (sigma**2 * 0.49),
+        "score": sigma**-4,
+        "velocity": (1 + 1 / sigma) ** 2,
+    }[loss.name]
 
     def weighted_loss(raw):
         gain = skip + output * raw * input_

@@ -31,6 +31,8 @@ EMERGENCE = "learning dynamics, section 12"
 N_TIMES = 121
 #: Transfer functions are part of a forecast if they are at most so many numbers.
 MOST_TRANSFERS = 500_000
+#: Objectives whose whole loss is taken along a direction.
+OF_ONE_DIRECTION = ("projected", "sliced", "finite-difference")
 #: The table of times reaches from a fraction of the first emergence to a multiple of the last.
 BEFORE_FIRST, AFTER_LAST, WIDEST = 0.02, 5.0, 1e14
 
@@ -192,6 +194,18 @@ def _facts(followed: FollowedLaw, config: RunConfig, shrunk: bool) -> dict[str, 
         facts["assumed_rest_variance"] = followed.preconditioned.covariance.rest
         if config.preconditioning.shrinkage != "none" and not shrunk:
             notes.append(f"the configured shrinkage {config.preconditioning.shrinkage!r} is left out")
-        if config.training.objective == "flow-matching":
-            notes.append("noise levels and weights are those of the denoising loss, not of flow matching")
+        notes += _of_objective(config)
     return facts | {"notes": "; ".join(notes)}
+
+
+def _of_objective(config: RunConfig) -> list[str]:
+    """What the law, which knows the mean gradient of the loss, does not know of the objective."""
+    training, notes = config.training, []
+    if training.objective not in ("denoising", "flow-matching"):
+        notes.append(
+            f"the mean gradient is that of denoising; how {training.objective} score matching changes its "
+            "noise is left out"
+        )
+    if training.projections == "unit-sphere" and training.objective in OF_ONE_DIRECTION:
+        notes.append("unit vectors make the gradient d times smaller, which the dose leaves out")
+    return notes

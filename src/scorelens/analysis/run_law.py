@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scorelens.dynamics import LossWeight, PixelWeight, Population, PreconditionedOneLayer, TargetWeight
+from scorelens.dynamics import (
+    LikelihoodWeight,
+    LossWeight,
+    NoiseWeight,
+    PixelWeight,
+    Population,
+    PreconditionedOneLayer,
+    ScoreWeight,
+    TargetWeight,
+    UnitWeight,
+    VelocityWeight,
+    VWeight,
+)
 from scorelens.instruments.settings import sigma_data
 from scorelens.networks import AssumedCovariance
 
@@ -23,7 +35,7 @@ def law_of(spectrum: Spectrum, config: RunConfig, covariance: AssumedCovariance)
     ``covariance`` is what the preconditioner assumes (`assumed_covariance`). The output layer is taken to
     start at zero: a random one would add to each mode a gain of order ``1 / sqrt(d)`` only ([E10]).
     """
-    noise, loss = config.noise_law(), _loss(spectrum, config, covariance)
+    noise, loss = config.noise_law(), _loss(config, covariance)
     assumed = along_modes(covariance, spectrum.n_modes)
     if config.preconditioning.name == "edm":
         return PreconditionedOneLayer.edm(sigma_data(spectrum, config), noise, loss=loss)
@@ -61,10 +73,22 @@ def along_modes(covariance: AssumedCovariance, n_modes: int) -> np.ndarray:
     return assumed
 
 
-def _loss(spectrum: Spectrum, config: RunConfig, covariance: AssumedCovariance) -> LossWeight:
-    if config.training.loss == "target":
-        return TargetWeight()
-    return PixelWeight(config.preconditioning.sigma_data or math.sqrt(covariance.mean_variance))
+_PLAIN_WEIGHTS: dict[str, type[LossWeight]] = {
+    "target": TargetWeight,
+    "x0": UnitWeight,
+    "noise": NoiseWeight,
+    "v": VWeight,
+    "velocity": VelocityWeight,
+    "score": ScoreWeight,
+}
+
+
+def _loss(config: RunConfig, covariance: AssumedCovariance) -> LossWeight:
+    """All objectives have the denoising loss's gradient in the mean: only the weight tells them apart."""
+    name = config.effective_loss
+    if name == "pixel":
+        return PixelWeight(config.preconditioning.sigma_data or math.sqrt(covariance.mean_variance))
+    return LikelihoodWeight(config.noise_law()) if name == "likelihood" else _PLAIN_WEIGHTS[name]()
 
 
 def _population(covariance: AssumedCovariance) -> Population:

@@ -54,9 +54,18 @@ OBJECTIVE = {
     ],
     "rank": Annotated[int | None, typer.Option(help="Modes that the spectral operators keep. Default: all.")],
     "noise": Annotated[
-        str | None, typer.Option(help="Law of the noise level: lognormal or loguniform. Default: lognormal.")
+        str | None,
+        typer.Option(
+            help="Law of the noise level: lognormal, loguniform, variance or flow-time. Default: lognormal."
+        ),
     ],
-    "loss": Annotated[str | None, typer.Option(help="pixel (EDM's weight) or target. Default: pixel.")],
+    "loss": Annotated[
+        str | None,
+        typer.Option(
+            help="How errors weigh: pixel (as EDM), target, x0, noise, v, velocity, score or likelihood. "
+            "Default: pixel."
+        ),
+    ],
     "objective": Annotated[
         str | None,
         typer.Option(

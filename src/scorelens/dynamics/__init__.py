@@ -48,7 +48,18 @@ from scorelens.dynamics.laws.flow_one_layer import FlowOneLayer
 from scorelens.dynamics.laws.flow_two_layer import FlowTwoLayer
 from scorelens.dynamics.laws.full_convolution import FullConvolution, full_filter, full_filter_spectrum
 from scorelens.dynamics.laws.infinite_depth import InfiniteDepth
-from scorelens.dynamics.laws.loss_weight import LossWeight, PixelWeight, TargetWeight, UnitWeight
+from scorelens.dynamics.laws.loss_weight import (
+    LevelWeight,
+    LikelihoodWeight,
+    LossWeight,
+    NoiseWeight,
+    PixelWeight,
+    ScoreWeight,
+    TargetWeight,
+    UnitWeight,
+    VelocityWeight,
+    VWeight,
+)
 from scorelens.dynamics.laws.mode_scaling import Population
 from scorelens.dynamics.laws.one_layer import OneLayer
 from scorelens.dynamics.laws.preconditioned import PreconditionedOneLayer
@@ -121,12 +132,15 @@ __all__ = [
     "HeunSampler",
     "InfiniteDepth",
     "LearningCurve",
+    "LevelWeight",
+    "LikelihoodWeight",
     "LinearRegression",
     "LocalExponent",
     "LossWeight",
     "MeasuredEmergence",
     "ModePoint",
     "NoiseDensity",
+    "NoiseWeight",
     "OneLayer",
     "PatchConvolution",
     "PhasePortrait",
@@ -139,6 +153,7 @@ __all__ = [
     "ResidualOneLayer",
     "RidgeProblem",
     "Sampler",
+    "ScoreWeight",
     "SingleMode",
     "SpectralMatrixLaw",
     "Stability",
@@ -148,7 +163,9 @@ __all__ = [
     "ToeplitzConvolution",
     "TwoLayerOverlaps",
     "UnitWeight",
+    "VWeight",
     "VarianceTrajectory",
+    "VelocityWeight",
     "WeightLaw",
     "autocovariance",
     "average_learning_curve",

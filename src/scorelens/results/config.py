@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from scorelens.core import sigma_grid
-from scorelens.core.noise_level import LogNormal, LogUniform, NoiseLevelLaw
+from scorelens.core.noise_level import FlowTime, LogNormal, LogUniform, NoiseLevelLaw, Variance
 
 VERSION = 1
 
@@ -59,9 +59,13 @@ class PreconditioningConfig(_Section):
 
 
 class NoiseConfig(_Section):
-    """Law of the training noise level; ``loguniform`` spans the sampler's range."""
+    """Law of the training noise level.
 
-    name: Literal["lognormal", "loguniform"] = "lognormal"
+    ``loguniform`` (uniform in log sigma) and ``variance`` (uniform in sigma squared) span the sampler's
+    range; ``flow-time`` is uniform in the time of flow matching, which always draws so.
+    """
+
+    name: Literal["lognormal", "loguniform", "variance", "flow-time"] = "lognormal"
     p_mean: float = -1.2
     p_std: float = Field(default=1.2, gt=0)
 
@@ -84,17 +88,20 @@ class SamplerConfig(_Section):
 class TrainingConfig(_Section):
     """Optimisation by Adam.
 
-    ``loss``: ``pixel`` has EDM's weight, ``target`` weighs every mode alike ([E24]). ``objective``: how the
-    score is matched; ``explicit`` and ``projected`` match that of the noised training set. ``projections``:
-    law of the directions, ``n_projections`` of them per sample. ``checkpoints_kept``: how many of the latest
-    checkpoints stay on disk.
+    ``loss``: how squared errors weigh. ``pixel`` has EDM's weight, ``target`` weighs every mode alike
+    ([E24]); ``x0``, ``noise``, ``v``, ``velocity`` and ``score`` are squared errors of what is so called,
+    ``likelihood`` bounds the likelihood whatever levels are drawn. ``objective``: how the score is matched;
+    ``explicit`` and ``projected`` match that of the noised training set; ``flow-matching`` is ``denoising``
+    with the loss ``velocity`` and the noise ``flow-time``. ``projections``: law of the directions,
+    ``n_projections`` of them per sample. ``checkpoints_kept``: how many of the latest checkpoints stay on
+    disk.
     """
 
     steps: int = Field(default=4000, ge=1)
     batch_size: int = Field(default=128, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
-    loss: Literal["pixel", "target"] = "pixel"
+    loss: Literal["pixel", "target", "x0", "noise", "v", "velocity", "score", "likelihood"] = "pixel"
     objective: Literal[
         "denoising",
         "explicit",
@@ -113,6 +120,11 @@ class TrainingConfig(_Section):
 
     @model_validator(mode="after")
     def _matched(self) -> TrainingConfig:
+        if self.objective == "flow-matching" and self.loss not in ("pixel", "velocity"):
+            raise ValueError(
+                f"flow-matching weighs its errors itself (as velocity), got loss {self.loss}; leave the loss "
+                f"out, or set objective=denoising, noise=flow-time with loss={self.loss}"
+            )
         if self.loss == "target" and self.objective != "denoising":
             raise ValueError(f"loss target needs objective denoising, got {self.objective}; set loss=pixel")
         if self.objective == "sliced-vr" and self.projections == "unit-sphere":
@@ -157,6 +169,18 @@ class RunConfig(_Section):
     law: LawConfig = LawConfig()
 
     @model_validator(mode="after")
+    def _timed(self) -> RunConfig:
+        if self.training.objective == "flow-matching" and self.noise not in (
+            NoiseConfig(),
+            NoiseConfig(name="flow-time"),
+        ):
+            raise ValueError(
+                "flow-matching draws its own noise levels (flow-time); leave noise, p_mean and p_std out, or "
+                "set objective=denoising and loss=velocity, which is flow matching with any noise"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _floored(self) -> RunConfig:
         least = self.sampler.sigma_min**2
         if self.preconditioning.floor is not None and self.preconditioning.floor < least:
@@ -167,14 +191,33 @@ class RunConfig(_Section):
         return self
 
     def noise_law(self) -> NoiseLevelLaw:
-        """The law of the training noise level.
+        """The law of the training noise level; of flow matching, that of its own times.
 
         >>> RunConfig().noise_law()
         LogNormal(p_mean=-1.2, p_std=1.2)
+        >>> RunConfig(training=TrainingConfig(objective="flow-matching")).noise_law()
+        FlowTime()
         """
-        if self.noise.name == "loguniform":
-            return LogUniform(self.sampler.sigma_min, self.sampler.sigma_max)
-        return LogNormal(self.noise.p_mean, self.noise.p_std)
+        span = self.sampler.sigma_min, self.sampler.sigma_max
+        match self.effective_noise:
+            case "loguniform":
+                return LogUniform(*span)
+            case "variance":
+                return Variance(*span)
+            case "flow-time":
+                return FlowTime()
+            case _:
+                return LogNormal(self.noise.p_mean, self.noise.p_std)
+
+    @property
+    def effective_noise(self) -> str:
+        """Name of the law of noise levels that training draws from."""
+        return "flow-time" if self.training.objective == "flow-matching" else self.noise.name
+
+    @property
+    def effective_loss(self) -> str:
+        """Name of the weight that squared errors have in training."""
+        return "velocity" if self.training.objective == "flow-matching" else self.training.loss
 
     def sigmas(self) -> np.ndarray:
         """The sampler's noise levels, descending, shape ``(n_sigmas,)``."""

@@ -16,6 +16,7 @@ from scorelens.studies.folders import new_folder
 from scorelens.studies.preparation import Prepared, prepare
 
 _NETWORK_SECTIONS = ("preconditioning", "noise")
+_OF_THE_LOSS = ("loss", "objective", "projections")
 
 
 def forecast(
@@ -41,7 +42,9 @@ def refuse_unused(laws: Sequence[ChosenLaw], options: dict[str, Any]) -> None:
     """Raise ``ValueError`` for options of the preconditioned network's law where no such law is asked for."""
     if any(law.is_configured for law in laws):
         return
-    unused = [name for name in options if OPTIONS.get(name, ("",))[0] in _NETWORK_SECTIONS or name == "loss"]
+    unused = [
+        name for name in options if OPTIONS.get(name, ("",))[0] in _NETWORK_SECTIONS or name in _OF_THE_LOSS
+    ]
     if unused:
         raise ValueError(
             f"law {laws[0].spec} has no {', '.join(unused)}; leave that out, or use the law {CONFIGURED}"

@@ -17,15 +17,28 @@ from scorelens.objectives import (
     DenoisingLoss,
     EmpiricalScore,
     FlowMatchingLoss,
+    LevelWeighting,
     Pixel,
     ScoreMatchingLoss,
     Target,
     objective_named,
+    weightings,
 )
 from scorelens.objectives.base import PROJECTIONS, TRUE_SCORE
 from scorelens.objectives.projections import projections_named
 from scorelens.results.config import RunConfig
 from scorelens.training.batches import Samples, derived_seed
+
+_PLAIN_WEIGHTS: dict[str, type[LevelWeighting]] = {
+    cls.name: cls
+    for cls in (
+        weightings.CleanData,
+        weightings.Noise,
+        weightings.V,
+        weightings.Velocity,
+        weightings.Score,
+    )
+}
 
 TrainingLoss = DenoisingLoss | ScoreMatchingLoss | FlowMatchingLoss
 """A loss per sample of a denoiser, clean data and the draws of a `Batch`."""
@@ -78,16 +91,25 @@ def build_loss(
     """
     training, noise_law = config.training, config.noise_law()
     if training.objective == "flow-matching":
-        return FlowMatchingLoss()
+        return FlowMatchingLoss(noise_law)
     if training.loss == "target":
         return DenoisingLoss(noise_law, Target(preconditioner.whiten))
-    assumed = config.preconditioning.sigma_data or math.sqrt(preconditioner.mean_variance)
+    weighting = _weighting(config, preconditioner)
     if training.objective == "denoising":
-        return DenoisingLoss(noise_law, Pixel(assumed))
+        return DenoisingLoss(noise_law, weighting)
     projections = projections_named(training.projections)
     objective = objective_named(training.objective, projections)
     score = _score_of(data) if TRUE_SCORE in objective.needs and data is not None else None
-    return ScoreMatchingLoss(noise_law, Pixel(assumed), objective, projections, score)
+    return ScoreMatchingLoss(noise_law, weighting, objective, projections, score)
+
+
+def _weighting(config: RunConfig, preconditioner: Preconditioner) -> LevelWeighting:
+    name = config.effective_loss
+    if name == "likelihood":
+        return weightings.Likelihood(config.noise_law())
+    if name == "pixel":
+        return Pixel(config.preconditioning.sigma_data or math.sqrt(preconditioner.mean_variance))
+    return _PLAIN_WEIGHTS[name]()
 
 
 def n_projections(config: RunConfig) -> int:

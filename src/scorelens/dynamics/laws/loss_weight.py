@@ -9,6 +9,9 @@ from typing import ClassVar, final
 import numpy as np
 
 from scorelens.core import checks
+from scorelens.core.noise_level import NoiseLevelLaw
+
+_NEVER = 1e-290
 
 
 class LossWeight(ABC):
@@ -19,6 +22,8 @@ class LossWeight(ABC):
 
     name: ClassVar[str]
     equation: ClassVar[str]
+    steepest: ClassVar[float] = 4.0
+    """Bound of ``|d log / d log(sigma)|`` of the relaxation rate of any mode, but for the density."""
 
     @abstractmethod
     def effective(self, noise_variance: np.ndarray, output_variance: np.ndarray) -> np.ndarray:
@@ -44,21 +49,33 @@ class TargetWeight(LossWeight):
         return np.ones(np.broadcast_shapes(np.shape(noise_variance), np.shape(output_variance)))
 
 
+class LevelWeight(LossWeight):
+    """A weight of the squared error of the denoiser that depends on the noise level only."""
+
+    @abstractmethod
+    def weight(self, noise_variance: np.ndarray) -> np.ndarray:
+        """``w`` at noise variances > 0, same shape."""
+
+    @final
+    def effective(self, noise_variance: np.ndarray, output_variance: np.ndarray) -> np.ndarray:
+        return self.weight(np.asarray(noise_variance)) * output_variance
+
+
 @final
 @dataclass(frozen=True)
-class UnitWeight(LossWeight):
+class UnitWeight(LevelWeight):
     """The plain squared error of the denoiser, ``w = 1``."""
 
     name: ClassVar[str] = "unit"
     equation: ClassVar[str] = "[E3]"
 
-    def effective(self, noise_variance: np.ndarray, output_variance: np.ndarray) -> np.ndarray:
-        return np.broadcast_arrays(noise_variance, output_variance)[1]
+    def weight(self, noise_variance: np.ndarray) -> np.ndarray:
+        return np.ones_like(noise_variance, dtype=float)
 
 
 @final
 @dataclass(frozen=True)
-class PixelWeight(LossWeight):
+class PixelWeight(LevelWeight):
     """EDM's weight on the squared pixel error, ``w = (sigma^2 + s^2) / (sigma^2 s^2)`` with ``s =
     sigma_data``."""
 
@@ -69,8 +86,93 @@ class PixelWeight(LossWeight):
     def __post_init__(self) -> None:
         checks.positive("sigma_data", self.sigma_data)
 
-    def effective(self, noise_variance: np.ndarray, output_variance: np.ndarray) -> np.ndarray:
-        return (1.0 / self.sigma_data**2 + 1.0 / noise_variance) * output_variance
+    def weight(self, noise_variance: np.ndarray) -> np.ndarray:
+        return 1.0 / self.sigma_data**2 + 1.0 / noise_variance
 
 
-WEIGHTS: tuple[type[LossWeight], ...] = (TargetWeight, UnitWeight, PixelWeight)
+@final
+@dataclass(frozen=True)
+class NoiseWeight(LevelWeight):
+    """Squared error of the predicted noise, ``w = 1 / sigma^2``."""
+
+    name: ClassVar[str] = "noise"
+    equation: ClassVar[str] = "ho2020, Eq. 14"
+
+    def weight(self, noise_variance: np.ndarray) -> np.ndarray:
+        return 1.0 / noise_variance
+
+
+@final
+@dataclass(frozen=True)
+class VWeight(LevelWeight):
+    """Squared error of v in the variance-preserving frame, ``w = 1 + 1 / sigma^2``."""
+
+    name: ClassVar[str] = "v"
+    equation: ClassVar[str] = "salimans2022, Sec. 4"
+
+    def weight(self, noise_variance: np.ndarray) -> np.ndarray:
+        return 1.0 + 1.0 / noise_variance
+
+
+@final
+@dataclass(frozen=True)
+class VelocityWeight(LevelWeight):
+    """Squared error of the velocity of straight lines, ``w = (1 + 1 / sigma)^2``: that of flow matching.
+
+    >>> float(VelocityWeight().weight(np.array(0.25)))
+    9.0
+    """
+
+    name: ClassVar[str] = "velocity"
+    equation: ClassVar[str] = "lipman2023, Eq. 23"
+
+    def weight(self, noise_variance: np.ndarray) -> np.ndarray:
+        return (1.0 + 1.0 / np.sqrt(noise_variance)) ** 2
+
+
+@final
+@dataclass(frozen=True)
+class ScoreWeight(LevelWeight):
+    """Squared error of the score, ``w = 1 / sigma^4``."""
+
+    name: ClassVar[str] = "score"
+    equation: ClassVar[str] = "score estimation [S3]"
+    steepest: ClassVar[float] = 6.0
+
+    def weight(self, noise_variance: np.ndarray) -> np.ndarray:
+        return np.asarray(noise_variance, dtype=float) ** -2.0
+
+
+@final
+@dataclass(frozen=True)
+class LikelihoodWeight(LevelWeight):
+    """``w = 1 / (sigma^2 p)`` with ``p`` the density of ``log(sigma)`` under ``noise``: whatever is drawn,
+    all levels of its range count as ``d sigma^2`` of the squared error of the score.
+
+    A level that is never drawn has no weight.
+
+    >>> from scorelens.core.noise_level import LogUniform
+    >>> float(LikelihoodWeight(LogUniform(0.1, 10.0)).weight(np.array(0.25)) / np.log(100))
+    4.0
+    """
+
+    noise: NoiseLevelLaw
+    name: ClassVar[str] = "likelihood"
+    equation: ClassVar[str] = "song2021b, Theorem 1"
+
+    def weight(self, noise_variance: np.ndarray) -> np.ndarray:
+        density = self.noise.density(0.5 * np.log(noise_variance))
+        drawn = density > _NEVER
+        return np.where(drawn, 1.0 / (noise_variance * np.where(drawn, density, 1.0)), 0.0)
+
+
+WEIGHTS: tuple[type[LossWeight], ...] = (
+    TargetWeight,
+    UnitWeight,
+    PixelWeight,
+    NoiseWeight,
+    VWeight,
+    VelocityWeight,
+    ScoreWeight,
+    LikelihoodWeight,
+)

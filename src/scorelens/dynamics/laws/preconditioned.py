@@ -18,7 +18,6 @@ from scorelens.dynamics.laws.sampling_integral import quadrature_deviation
 from scorelens.dynamics.values import Values
 
 _EDM_SCALING, _EDM_NOISE, _EDM_LOSS = MatchedScaling(0.25), LogNormal(), TargetWeight()
-_SPEED_SLOPE = 4.0
 _STEP = 1e-4
 
 
@@ -130,7 +129,7 @@ class PreconditionedOneLayer(RelaxationLaw):
         known = (before > 0.0) & (after > 0.0)
         ratio = np.where(known, after, 1.0) / np.where(known, before, 1.0)
         inside = np.all([np.abs(log_sigma - b) > _STEP for b in self.breaks], axis=0) if self.breaks else True
-        return np.where(inside, np.abs(np.log(ratio)) / (2.0 * _STEP), 0.0) + _SPEED_SLOPE
+        return np.where(inside, np.abs(np.log(ratio)) / (2.0 * _STEP), 0.0) + self.loss.steepest
 
     def rate(self, gain: Values, eigenvalue: Values, noise_variance: Values) -> np.ndarray:
         # Chain rule through gain = skip + output * weight * input, for the loss of this noise level,

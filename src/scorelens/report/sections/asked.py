@@ -16,7 +16,16 @@ PRECONDITIONERS = {
 }
 
 
-LOSSES = {"pixel": "denoising loss with EDM's weight", "target": "denoising loss, every mode weighed alike"}
+LOSSES = {
+    "pixel": "EDM's weight",
+    "target": "every mode weighed alike",
+    "x0": "squared error of the clean data",
+    "noise": "squared error of the noise",
+    "v": "squared error of v",
+    "velocity": "squared error of the velocity",
+    "score": "squared error of the score",
+    "likelihood": "likelihood weight",
+}
 
 
 def asked(evidence: Evidence) -> Section:
@@ -102,16 +111,19 @@ def _preconditioning(config: RunConfig) -> tuple[str, str]:
 
 def _loss(config: RunConfig) -> tuple[str, str]:
     objective = config.training.objective
-    if objective != "denoising":
-        return "objective", objective if objective == "flow-matching" else f"{objective} score matching"
-    return "loss", LOSSES[config.training.loss]
+    if objective == "flow-matching":
+        return "objective", objective
+    matching = "denoising loss" if objective == "denoising" else f"{objective} score matching"
+    return "loss" if objective == "denoising" else "objective", f"{matching}, {LOSSES[config.training.loss]}"
 
 
 def _noise(config: RunConfig) -> tuple[str, str]:
-    noise = config.noise
-    if noise.name == "lognormal":
-        return "noise in training", f"{noise.name}, P_mean {noise.p_mean:g}, P_std {noise.p_std:g}"
-    return "noise in training", f"{noise.name}, {_span(config)}"
+    noise, name = config.noise, config.effective_noise
+    if name == "lognormal":
+        return "noise in training", f"{name}, P_mean {noise.p_mean:g}, P_std {noise.p_std:g}"
+    if name == "flow-time":
+        return "noise in training", "uniform in the time of the flow"
+    return "noise in training", f"{name}, {_span(config)}"
 
 
 def _sampler(config: RunConfig) -> tuple[str, str]:
