@@ -14,7 +14,14 @@ from torch import Tensor
 
 from scorelens import estimators
 from scorelens.core.denoiser import Denoiser
-from scorelens.estimators import Estimator, FittedDenoiser, WithJacobian, WithLogProb, WithPosteriorCovariance
+from scorelens.estimators import (
+    Estimator,
+    FittedDenoiser,
+    WithEnergy,
+    WithJacobian,
+    WithLogProb,
+    WithPosteriorCovariance,
+)
 
 #: Settings that make a member fit the small data set of this file, where its defaults would not.
 SETTINGS: dict[str, dict] = {}
@@ -188,6 +195,17 @@ def test_the_score_is_the_gradient_of_the_log_density(member: type[Estimator], s
     log_prob = denoiser.log_prob(x, sigma)
     assert log_prob.shape == (len(x),)
     (gradient,) = torch.autograd.grad(log_prob.sum(), x)
+    torch.testing.assert_close(gradient, denoiser.score(x.detach(), sigma), rtol=1e-7, atol=1e-8)
+
+
+@offering(WithEnergy)
+@every_sigma
+def test_the_score_is_the_gradient_of_the_energy(member: type[Estimator], sigma: float) -> None:
+    denoiser, x = fitted(member), noisy(member, sigma).requires_grad_()
+    assert isinstance(denoiser, WithEnergy)
+    energy = denoiser.log_density_up_to_constant(x, sigma)
+    assert energy.shape == (len(x),)
+    (gradient,) = torch.autograd.grad(energy.sum(), x)
     torch.testing.assert_close(gradient, denoiser.score(x.detach(), sigma), rtol=1e-7, atol=1e-8)
 
 

@@ -3,11 +3,13 @@
 from scorelens.estimators.base import (
     Estimator,
     FittedDenoiser,
+    WithEnergy,
     WithJacobian,
     WithLogProb,
     WithPosteriorCovariance,
 )
 from scorelens.estimators.empirical import Empirical, EmpiricalDenoiser
+from scorelens.estimators.fields import TangentDenoiser, TangentScore
 from scorelens.estimators.file import load, save
 from scorelens.estimators.fourier_gaussian import FourierGaussian, FourierGaussianDenoiser
 from scorelens.estimators.gaussian import (
@@ -24,16 +26,20 @@ from scorelens.estimators.local_patch import (
     PatchLinear,
     PatchLinearDenoiser,
 )
-from scorelens.estimators.members import ALL
+from scorelens.estimators.members import ALL, AROUND_NETWORKS
 from scorelens.estimators.mixture import GaussianMixture
 from scorelens.estimators.mixture_denoiser import MixtureDenoiser
 from scorelens.estimators.molrg import LowRankMixture
+from scorelens.estimators.spectral import EnergyDenoiser, EnergyScore, WeightDenoiser, WeightScore
 
 __all__ = [
     "ALL",
+    "AROUND_NETWORKS",
     "DiagonalGaussian",
     "Empirical",
     "EmpiricalDenoiser",
+    "EnergyDenoiser",
+    "EnergyScore",
     "Estimator",
     "FactorDenoiser",
     "FittedDenoiser",
@@ -51,6 +57,11 @@ __all__ = [
     "MixtureDenoiser",
     "PatchLinear",
     "PatchLinearDenoiser",
+    "TangentDenoiser",
+    "TangentScore",
+    "WeightDenoiser",
+    "WeightScore",
+    "WithEnergy",
     "WithJacobian",
     "WithLogProb",
     "WithPosteriorCovariance",

@@ -126,6 +126,21 @@ class WithJacobian(FittedDenoiser):
         return self.derivative(*self.flat(x, sigma)).to(x.dtype)
 
 
+class WithEnergy(FittedDenoiser):
+    """A fitted denoiser whose score is the gradient of a function, known up to a constant in ``x``."""
+
+    @abstractmethod
+    def energy(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """`log_density_up_to_constant` of flat ``x``, ``(batch, d)``, at ``sigma > 0``, ``(batch,)``."""
+
+    def log_density_up_to_constant(self, x: Tensor, sigma: Tensor | float) -> Tensor:
+        """A function of ``x`` whose gradient is the score, ``(batch,)``, in nats; one constant per sigma.
+
+        Raises ``ValueError`` as calling the denoiser does.
+        """
+        return self.energy(*self.flat(x, sigma)).to(x.dtype)
+
+
 class Estimator(ABC):
     """Settings of a closed-form estimator; members are frozen dataclasses."""
 

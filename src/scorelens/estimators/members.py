@@ -10,6 +10,7 @@ from scorelens.estimators.kernel import KernelLevels
 from scorelens.estimators.local_patch import LocalPatch, PatchLinear
 from scorelens.estimators.mixture import GaussianMixture
 from scorelens.estimators.molrg import LowRankMixture
+from scorelens.estimators.spectral import EnergyScore, WeightScore
 
 ALL: tuple[type[Estimator], ...] = (
     Gaussian,
@@ -19,6 +20,8 @@ ALL: tuple[type[Estimator], ...] = (
     Empirical,
     GaussianMixture,
     LowRankMixture,
+    EnergyScore,
+    WeightScore,
     KernelLevels,
     PatchLinear,
     LocalPatch,

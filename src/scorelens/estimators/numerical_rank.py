@@ -22,7 +22,8 @@ class Eigen:
     @classmethod
     def of_root(cls, root: np.ndarray) -> Self:
         """From the singular values of ``root``, with ``A = root^T root`` ([S9], section 8)."""
-        _, singular, rows = np.linalg.svd(root, full_matrices=True)
+        # every right vector, but never the square matrix of left ones of a tall root
+        _, singular, rows = np.linalg.svd(root, full_matrices=root.shape[0] < root.shape[1])
         singular = np.r_[singular, np.zeros(root.shape[1] - len(singular))]
         return cls._cut(singular, max(root.shape), rows.T, 2)
 

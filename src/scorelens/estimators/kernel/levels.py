@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 import numpy as np
 import torch
@@ -14,30 +14,23 @@ from scorelens.estimators.base import Estimator, FittedDenoiser, samples
 from scorelens.estimators.kernel.estimator import KernelScoreEstimator
 from scorelens.estimators.kernel.score import KernelScore
 from scorelens.estimators.kernel.tikhonov import TikhonovScore
+from scorelens.estimators.levels import LevelDenoiser, ascending, data_moments
 
 
 @final
-class KernelLevelsDenoiser(FittedDenoiser):
-    """Kernel scores at ``L`` noise levels; between them the predicted noise is linear in log sigma.
+class KernelLevelsDenoiser(LevelDenoiser):
+    """Kernel scores at ``L`` noise levels, interpolated and continued as every `LevelDenoiser`.
 
-    Below the smallest level its score is kept. Above the largest, it fades as ``(sigma_L / sigma)^2`` into
-    the Gaussian of the data's mean and covariance, which is exact as sigma grows. Computes in float64.
-
-    Buffers: ``sigmas (L,)`` ascending, ``bandwidths (L,)``, ``drift_weights (L,)``, ``shifts (L, d)``,
-    ``centers`` and ``coefficients (L, m, d)`` (of `KernelScore`), ``mean (d,)``, ``variances (k,)`` and
-    ``frame (d, k)`` of the data. Fact: ``kernel``, the kernel's name.
+    Its own buffers: ``bandwidths (L,)``, ``drift_weights (L,)``, ``shifts (L, d)``, ``centers`` and
+    ``coefficients (L, m, d)`` (of `KernelScore`). Fact: ``kernel``, the kernel's name.
     """
 
     name: ClassVar[str] = "kernel"
-    sigmas: Tensor
     bandwidths: Tensor
     drift_weights: Tensor
     shifts: Tensor
     centers: Tensor
     coefficients: Tensor
-    mean: Tensor
-    variances: Tensor
-    frame: Tensor
 
     def __init__(self, event_shape: tuple[int, ...], kernel: str, **buffers: Tensor) -> None:
         super().__init__(event_shape, buffers, {"kernel": kernel})
@@ -55,38 +48,14 @@ class KernelLevelsDenoiser(FittedDenoiser):
             self.drift_weights[index],
         )
 
-    def posterior_mean(self, x: Tensor, sigma: Tensor) -> Tensor:
-        points, level = x.to(self.mean.dtype), sigma.to(self.mean.dtype)[:, None]
-        top = (self.sigmas[-1] / level).clamp_max(1)
-        near = points - level * self._noise(self.mean + top * (points - self.mean), level[:, 0])
-        return (top**2 * near + (1 - top**2) * self._gaussian(points, level)).to(x.dtype)
-
-    def _noise(self, points: Tensor, sigma: Tensor) -> Tensor:
-        """Predicted standard noise ``-sigma score``, interpolated between levels."""
+    def predicted_noise(self, points: Tensor, sigma: Tensor, weights: Tensor) -> Tensor:
         predicted = torch.zeros_like(points)
-        for index, weight in self._neighbours(sigma):
+        for index, weight in enumerate(weights.T):
             rows = weight.nonzero()[:, 0]
             if len(rows):
                 noise = -self.sigmas[index] * self.level(index)(points[rows])
                 predicted = predicted.index_add(0, rows, weight[rows, None] * noise)
-        return predicted * (sigma / self.sigmas[0]).clamp_max(1)[:, None]
-
-    def _neighbours(self, sigma: Tensor) -> list[tuple[int, Tensor]]:
-        """Every level with its weight ``(batch,)`` in linear interpolation over log sigma."""
-        knots, place = self.sigmas.log(), sigma.log().contiguous()
-        place = place.clamp(knots[0], knots[-1])
-        if len(knots) == 1:
-            return [(0, torch.ones_like(place))]
-        left = (torch.searchsorted(knots, place, right=True) - 1).clamp(0, len(knots) - 2)
-        share = (place - knots[left]) / (knots[left + 1] - knots[left])
-        return [
-            (index, torch.where(left == index, 1 - share, torch.where(left + 1 == index, share, 0.0)))
-            for index in range(len(knots))
-        ]
-
-    def _gaussian(self, points: Tensor, level: Tensor) -> Tensor:
-        gains = self.variances / (self.variances + level**2)
-        return self.mean + (gains * ((points - self.mean) @ self.frame)) @ self.frame.T
+        return predicted
 
 
 @final
@@ -117,15 +86,12 @@ class KernelLevels(Estimator):
     fitted: ClassVar[type[FittedDenoiser]] = KernelLevelsDenoiser
 
     def __post_init__(self) -> None:
-        checks.at_least("the number of sigmas", len(self.sigmas), 1)
-        checks.positive("sigmas", self.sigmas, "a score of clean samples is score.fit_score(x)")
-        if len(set(self.sigmas)) < len(self.sigmas):
-            raise ValueError(f"sigmas must be given once each, got {self.sigmas}")
+        ascending(self.sigmas, "a score of clean samples is score.fit_score(x)")
         checks.at_least("repeats", self.repeats, 1)
 
     def fit(self, x: np.ndarray | Tensor) -> KernelLevelsDenoiser:
         flat, event_shape = samples(x, least=2)
-        data, levels = flat.double(), sorted(float(sigma) for sigma in self.sigmas)
+        data, levels = flat.double(), ascending(self.sigmas)
         clean = data.repeat(self.repeats, 1)
         draws = torch.randn(
             clean.shape, dtype=clean.dtype, generator=torch.Generator().manual_seed(self.seed)
@@ -141,12 +107,5 @@ class KernelLevels(Estimator):
             shifts=torch.stack([score.shift for score in scores]),
             centers=torch.stack([score.centers for score in scores]),
             coefficients=torch.stack([score.coefficients for score in scores]),
-            **_moments(data),
+            **data_moments(data),
         )
-
-
-def _moments(data: Tensor) -> dict[str, Any]:
-    """Mean and principal axes of the data, ``min(n, d)`` of them."""
-    mean = data.mean(0)
-    _, singular, axes = torch.linalg.svd((data - mean) / len(data) ** 0.5, full_matrices=False)
-    return {"mean": mean, "variances": singular**2, "frame": axes.T.contiguous()}

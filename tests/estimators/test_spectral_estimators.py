@@ -1,0 +1,284 @@
+"""Scores from features and a linear solve, against the laws that they must reproduce."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from scorelens.core.filters import MinimumNorm, Ridge, SpectralCutoff
+from scorelens.estimators import DiagonalGaussian, Empirical, EnergyScore, Gaussian, WeightScore
+from scorelens.estimators.features import Bins, Fourier, Hermite, Monomials
+from scorelens.estimators.normal_equations import NormalEquations
+from scorelens.estimators.spectral import (
+    AffineRule,
+    BinsRule,
+    Exact,
+    Filtered,
+    FourierRule,
+    HermiteRule,
+    MonomialRule,
+    NoiseLevel,
+    Penalized,
+    Roughness,
+)
+
+MIXING = np.array([[1.4, 0.3, 0.0], [0.0, 0.5, -0.2], [0.0, 0.0, 0.9]])
+SIGMAS = (0.1, 0.5, 2.0, 9.0)
+
+
+def correlated(n=40, seed=0):
+    return np.random.default_rng(seed).standard_normal((n, 3)) @ MIXING + [1.0, -2.0, 0.5]
+
+
+def mixture(n, seed=0):
+    generator = np.random.default_rng(seed)
+    centers = np.array([[-1.5, 0.0], [1.2, 0.8]])[generator.integers(0, 2, n)]
+    return centers + 0.4 * generator.standard_normal((n, 2))
+
+
+def noised(data, sigma, n=8):
+    clean = torch.tensor(data[:n])
+    return clean + sigma * torch.randn(clean.shape, generator=torch.Generator().manual_seed(1)).double()
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        EnergyScore(features=HermiteRule(2), solver=Exact(), sigmas=SIGMAS),
+        EnergyScore(features=MonomialRule(2), solver=Exact(), sigmas=SIGMAS),
+        EnergyScore(features=MonomialRule(2), solver=Filtered(MinimumNorm()), sigmas=SIGMAS),
+        WeightScore(features=AffineRule(), sigmas=SIGMAS),
+        WeightScore(features=HermiteRule(1, constant=True), sigmas=SIGMAS),
+    ],
+    ids=["hermite", "monomials", "minimum-norm", "affine", "linear-hermite"],
+)
+@pytest.mark.parametrize("sigma", SIGMAS)
+def test_quadratic_energies_and_affine_scores_are_the_wiener_filter(estimator, sigma):
+    """[S5], [S6]: the best such score is that of the Gaussian with the data's mean and covariance."""
+    data = correlated()
+    denoiser, wiener, x = estimator.fit(data), Gaussian().fit(data), noised(data, sigma)
+    torch.testing.assert_close(denoiser(x, sigma), wiener(x, sigma), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("sigma", SIGMAS)
+def test_waves_penalised_away_leave_the_gaussian_of_the_variances(sigma):
+    """[S19]: the coordinates and squares are free."""
+    data = correlated()
+    denoiser = EnergyScore(solver=Penalized(1e10), sigmas=SIGMAS).fit(data)
+    x, diagonal = noised(data, sigma), DiagonalGaussian().fit(data)
+    torch.testing.assert_close(denoiser(x, sigma), diagonal(x, sigma), rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("estimator", [EnergyScore(sigmas=SIGMAS), WeightScore(sigmas=SIGMAS)])
+def test_above_the_table_it_fades_to_the_gaussian(estimator):
+    data = correlated()
+    denoiser, wiener = estimator.fit(data), Gaussian().fit(data)
+    for sigma in (90.0, 900.0):
+        x = noised(data, sigma)
+        error = (denoiser(x, sigma) - wiener(x, sigma)).abs().max()
+        assert error < 10 / sigma
+
+
+def test_between_levels_the_predicted_noise_is_interpolated():
+    data = correlated()
+    wiener, x = Gaussian().fit(data), noised(data, 0.6)
+    errors = []
+    for n_levels in (5, 9, 17):
+        sigmas = tuple(np.geomspace(0.1, 9.0, n_levels))
+        denoiser = EnergyScore(features=HermiteRule(2), solver=Exact(), sigmas=sigmas).fit(data)
+        errors.append(float((denoiser(x, 0.65) - wiener(x, 0.65)).abs().max()))
+    assert errors[0] / errors[2] > 8  # second order in the step: 16 in the limit
+    assert errors[2] < 0.02
+
+
+def test_below_the_table_the_score_is_kept():
+    data = correlated()
+    denoiser = EnergyScore(features=HermiteRule(2), solver=Exact(), sigmas=SIGMAS).fit(data)
+    x = noised(data, 0.1)
+    torch.testing.assert_close(denoiser.score(x, 1e-3), denoiser.score(x, 0.1), rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("matching", ["implicit", "sliced"])
+def test_draws_tend_to_the_exact_average(matching):
+    """[S16]: the same population equations; the error falls as one over the root of the draws."""
+    data, errors = mixture(30), []
+    exact = EnergyScore(features=HermiteRule(3), solver=Exact(), sigmas=(0.8,)).fit(data)
+    x = noised(data, 0.8, n=20)
+    for repeats in (30, 3000):
+        drawn = EnergyScore(
+            features=HermiteRule(3), solver=Exact(), sigmas=(0.8,), matching=matching, repeats=repeats
+        ).fit(data)
+        errors.append(float((drawn(x, 0.8) - exact(x, 0.8)).square().mean().sqrt()))
+    assert errors[1] < errors[0] / 4
+    assert errors[1] < 0.05
+
+
+@pytest.mark.parametrize("matching", ["implicit", "sliced"])
+def test_the_exact_system_is_that_of_draws_within_its_standard_error(matching):
+    level = NoiseLevel(mixture(25) / 1.3, alpha=0.8, std=0.6)
+    features = FourierRule(degree=2, period=6.0)(2)
+    exact = EnergyScore().equations(features, level)
+    matrices, vectors = [], []
+    for seed in range(20):
+        estimator = EnergyScore(matching=matching, repeats=40, seed=seed)
+        drawn = estimator.equations(features, level)
+        matrices.append(drawn.matrix)
+        vectors.append(drawn.vector)
+    for found, expected in ((np.array(matrices), exact.matrix), (np.array(vectors), exact.vector)):
+        error = found.std(axis=0, ddof=1) / np.sqrt(len(found))
+        z = (found.mean(axis=0) - expected) / (error + 1e-14)
+        assert np.abs(z[error > 1e-12]).max() < 7  # Student's t of 19 degrees of freedom, some 700 entries
+        assert np.median(error) < 0.02 * np.abs(expected).max()
+
+
+def test_more_waves_tend_to_the_score_of_the_noised_samples():
+    """[S17]: a dense basis memorises."""
+    data, sigma = np.array([[-1.0], [0.1], [0.9], [1.6]]), 0.35
+    x = torch.linspace(-1.6, 2.2, 60, dtype=torch.float64)[:, None]
+    truth, errors = Empirical().fit(data).score(x, sigma), []
+    for degree in (4, 8, 16):
+        rule = FourierRule(degree=degree, period=8.0)
+        denoiser = EnergyScore(features=rule, solver=Exact(), sigmas=(sigma,)).fit(data)
+        errors.append(float((denoiser.score(x, sigma) - truth).square().mean().sqrt()))
+    assert errors[0] > 3 * errors[1] > 9 * errors[2]
+    assert errors[2] < 0.02 * float(truth.square().mean().sqrt())
+
+
+def test_more_bins_tend_to_the_score_of_the_noised_samples():
+    data, sigma = mixture(40)[:, :1], 0.5
+    x = torch.linspace(-2.0, 2.0, 50, dtype=torch.float64)[:, None]
+    truth, errors = Empirical().fit(data).score(x, sigma), []
+    for n_bins in (8, 32, 128):
+        denoiser = WeightScore(features=BinsRule(n_bins), sigmas=(sigma,)).fit(data)
+        errors.append(float((denoiser.score(x, sigma) - truth).square().mean().sqrt()))
+    assert errors[0] > 2.5 * errors[1] > 6 * errors[2]  # first order in the width
+
+
+def test_the_energy_is_the_log_density_of_the_noised_gaussian():
+    data, sigma = correlated(), 0.5
+    denoiser = EnergyScore(features=HermiteRule(2), solver=Exact(), sigmas=SIGMAS).fit(data)
+    x = noised(data, sigma)
+    difference = denoiser.log_density_up_to_constant(x, sigma) - Gaussian().fit(data).log_prob(x, sigma)
+    torch.testing.assert_close(difference, difference[:1].expand_as(difference), rtol=0, atol=1e-9)
+
+
+def test_implicit_matching_of_too_few_samples_is_refused_with_its_residual():
+    """[S8]: more features than values leave the loss without a minimum."""
+    data = mixture(3)
+    estimator = EnergyScore(features=HermiteRule(4), solver=Exact(), sigmas=(0.4,), matching="implicit")
+    with pytest.raises(
+        ValueError, match=r"level 0\.4: .*rank 6 of 14 .*inconsistent: .*no minimum.*stays above \d"
+    ):
+        estimator.fit(data)
+    for solver in (Filtered(MinimumNorm()), Filtered(Ridge(1e-3)), Penalized(1e-3, Roughness(1))):
+        denoiser = EnergyScore(
+            features=HermiteRule(4), solver=solver, sigmas=(0.4,), matching="implicit"
+        ).fit(data)
+        assert denoiser.bounded.tolist() == [0]
+        assert denoiser.residuals[0] > 0.1
+        assert (denoiser.normal_spectra[0] > 0).sum() == 6
+    exact = EnergyScore(features=HermiteRule(4), solver=Exact(), sigmas=(0.4,)).fit(data)
+    assert exact.bounded.tolist() == [1]
+    assert exact.residuals[0] < 1e-8
+
+
+def test_what_was_found_at_each_level_is_kept():
+    data = correlated()
+    denoiser = EnergyScore(features=HermiteRule(2), solver=Filtered(SpectralCutoff(0.5)), sigmas=SIGMAS).fit(
+        data
+    )
+    assert denoiser.normal_spectra.shape == (4, 9)
+    assert (denoiser.normal_spectra.diff(dim=1) <= 0).all()
+    scale = float(denoiser.scale)
+    whole = np.hypot(scale, 0.5)
+    points = (data - data.mean(0)) / scale
+    equations = NormalEquations.denoising(Hermite.of_degree(3, 2), points, scale / whole, 0.5 / whole)
+    assert denoiser.normal_spectra[1].numpy() == pytest.approx(equations.eigen.values, rel=1e-10)
+
+
+@pytest.mark.parametrize("order", [0, 0.5, 1, 2])
+def test_the_roughness_of_hermite_products_and_waves(order):
+    """[S14]: by quadrature of the generator's powers; a factor 2 for waves."""
+    hermite = Hermite([[1, 0], [0, 3], [2, 1]])
+    assert Roughness(order)(hermite) == pytest.approx([1, 3**order * 6, 3**order * 2])
+    assert Roughness(order)(Fourier([[3.0, 4.0]])) == pytest.approx([25.0**order] * 2)
+    squares = Roughness(order)(Monomials([[1, 1], [2, 0]]))
+    assert squares == pytest.approx([2**order, 2**order * 3])
+
+
+def test_order_one_is_the_mean_square_of_the_gradient():
+    hermite = Hermite([[1, 0], [0, 3], [2, 1]])
+    origin = np.zeros((1, 2))
+    assert Roughness(1)(hermite) == pytest.approx(np.diag(hermite.gradient_gram(origin, 0.0, 1.0)))
+
+
+def test_a_rougher_penalty_damps_high_frequencies_more():
+    data, rule = mixture(50)[:, :1], FourierRule(degree=6, quadratic=False)
+    high = []
+    for order in (1, 3):
+        solver = Filtered(Ridge(1e-2), penalty=Roughness(order))
+        theta = EnergyScore(features=rule, solver=solver, sigmas=(0.3,)).fit(data).coefficients[0]
+        high.append(float(theta[5].abs() / theta[0].abs()))
+    assert high[1] < high[0] / 2
+
+
+def test_a_free_feature_needs_the_penalized_solver():
+    estimator = EnergyScore(solver=Filtered(Ridge(1e-3), penalty=Roughness(1)), sigmas=(1.0,))
+    with pytest.raises(ValueError, match="a free feature needs solve_penalized"):
+        estimator.fit(mixture(20))
+
+
+def test_bins_and_a_constant_are_exactly_singular():
+    estimator = WeightScore(features=BinsRule(4, extent=1.0, constant=True), sigmas=(0.5,))
+    with pytest.raises(ValueError, match=r"level 0\.5: .*singular: rank 4 of 5 features.*not unique"):
+        estimator.fit(mixture(50)[:, :1])
+    denoiser = WeightScore(
+        features=BinsRule(4, extent=1.0, constant=True),
+        solver=Filtered(MinimumNorm()),
+        sigmas=(0.5,),
+    ).fit(mixture(50)[:, :1])
+    assert denoiser.ranks.tolist() == [4]
+
+
+def test_a_bin_without_samples_is_named():
+    estimator = WeightScore(features=lambda dim: Bins([-0.5, 0.5, 9.0]), sigmas=(0.02,))
+    with pytest.raises(ValueError, match=r"rank 3 of 4 .*features \[3\] are not seen by any sample"):
+        estimator.fit(mixture(50)[:, :1])
+
+
+def test_features_without_gradients_make_no_energy():
+    with pytest.raises(TypeError, match="offer no gradients"):
+        EnergyScore(features=AffineRule()).fit(mixture(20))
+    with pytest.raises(ValueError, match="whose slope needs noise"):
+        WeightScore(features=BinsRule(), matching="implicit").fit(mixture(20)[:, :1])
+    with pytest.raises(TypeError, match="have no roughness"):
+        WeightScore(features=BinsRule(), solver=Penalized(1.0)).fit(mixture(20)[:, :1])
+
+
+def test_a_lattice_too_large_says_its_size_before_it_is_made():
+    estimator = EnergyScore(features=FourierRule(degree=9))
+    with pytest.raises(ValueError, match=r"would take \d+(\.\d+)?(e\+\d+)? [PTE]iB .*take fewer features"):
+        estimator.fit(np.random.default_rng(0).standard_normal((5, 6)))
+
+
+def test_features_that_overflow_are_refused():
+    outlier = np.r_[np.zeros(400), 1.0][:, None]
+    estimator = EnergyScore(features=lambda dim: Monomials([[1], [120]]), sigmas=(0.01,))
+    with pytest.raises(ValueError, match=r"level 0\.01: .*non-finite.*lower the degree"):
+        estimator.fit(outlier)
+
+
+def test_bad_settings_are_refused():
+    with pytest.raises(ValueError, match=r"unknown matching 'denoise'; choose from denoising.*did you mean"):
+        EnergyScore(matching="denoise")
+    with pytest.raises(ValueError, match="unknown matching"):
+        WeightScore(matching="sliced")
+    with pytest.raises(ValueError, match=r"NormalEquations\.implicit"):
+        EnergyScore(sigmas=(0.0, 1.0))
+    with pytest.raises(ValueError, match="once each"):
+        WeightScore(sigmas=(1.0, 1.0))
+    with pytest.raises(ValueError, match="all events are the same"):
+        EnergyScore().fit(np.ones((5, 2)))
+    with pytest.raises(ValueError, match="one dimension"):
+        WeightScore(features=BinsRule()).fit(mixture(9))
