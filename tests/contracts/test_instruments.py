@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from scorelens import instruments
+from scorelens.core import evaluation
 from scorelens.core.mode_spectrum import optimal_linear_denoiser
 from scorelens.core.spectrum import Spectrum
 from scorelens.data import Data
-from scorelens.instruments import evaluation
 from scorelens.results import Run, schema
 from scorelens.results.config import MeasurementConfig, RunConfig, SamplerConfig
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from scorelens.core.evaluation import generator, normal_batches
 from scorelens.core.sigma_grid import karras
 from scorelens.core.spectrum import Spectrum
 from scorelens.instruments import GeneratedVariance, SampleGrid
-from scorelens.instruments.evaluation import generator, normal_batches
 from scorelens.instruments.generated_variance import _moments, controlled_mean, variance_with_error
 from scorelens.instruments.generation import STREAM
 

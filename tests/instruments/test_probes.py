@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from scorelens.core import evaluation
 from scorelens.data import Data
-from scorelens.instruments import Probes, evaluation
+from scorelens.instruments import Probes
 
 
 def _ramp(n: int) -> Data:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, final
 import xarray as xr
 
 from scorelens.core.denoiser import Denoiser
-from scorelens.instruments.evaluation import undisturbed
+from scorelens.core.evaluation import undisturbed
 from scorelens.instruments.sitting import sitting
 
 if TYPE_CHECKING:

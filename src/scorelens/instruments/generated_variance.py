@@ -12,11 +12,11 @@ import xarray as xr
 
 from scorelens.core import checks
 from scorelens.core.denoiser import Denoiser
+from scorelens.core.evaluation import stream_seed
 from scorelens.core.spectrum import Spectrum
 from scorelens.dynamics import generated_variance_on_grid
 from scorelens.instruments.alignment import alignment, alignment_ceiling
 from scorelens.instruments.base import Instrument
-from scorelens.instruments.evaluation import stream_seed
 from scorelens.instruments.generation import generated
 from scorelens.instruments.labels import LENGTH, PURE, VARIANCE, mode_coordinates, variable
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from scorelens.core.denoiser import Denoiser
-from scorelens.instruments.evaluation import device_of, finite, generator, normal_batches
+from scorelens.core.evaluation import device_of, finite, generator, normal_batches
 from scorelens.instruments.sitting import shared
 from scorelens.sampling import sample
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from scorelens.core.denoiser import Denoiser
-from scorelens.instruments.evaluation import batch_rows, denoised, generator, normal_batches, stream_seed
+from scorelens.core.evaluation import batch_rows, denoised, generator, normal_batches, stream_seed
 from scorelens.instruments.sitting import shared
 
 if TYPE_CHECKING:

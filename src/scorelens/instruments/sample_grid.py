@@ -10,8 +10,8 @@ import xarray as xr
 
 from scorelens.core import checks
 from scorelens.core.denoiser import Denoiser
+from scorelens.core.evaluation import stream_seed
 from scorelens.instruments.base import Instrument
-from scorelens.instruments.evaluation import stream_seed
 from scorelens.instruments.generation import generated
 from scorelens.instruments.labels import LENGTH, variable
 

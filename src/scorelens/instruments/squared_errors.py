@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from scorelens.core.denoiser import Denoiser
-from scorelens.instruments.evaluation import undisturbed
+from scorelens.core.evaluation import undisturbed
 from scorelens.instruments.probes import Probes
 
 

@@ -13,10 +13,10 @@ from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
 from scorelens.core.denoiser import Denoiser
+from scorelens.core.evaluation import device_of
 from scorelens.core.spectrum import Spectrum
 from scorelens.dynamics import generated_variance_on_grid
 from scorelens.instruments.base import Instrument
-from scorelens.instruments.evaluation import device_of
 from scorelens.instruments.labels import PURE, VARIANCE, mode_coordinates, sigma_coordinate, variable
 from scorelens.instruments.probes import TRAINING_PROBES, Probes
 from scorelens.instruments.settings import measured_sigmas

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from scorelens.instruments import evaluation
-from scorelens.instruments.evaluation import device_of, generator, normal_batches, stream_seed, undisturbed
+from scorelens.core import evaluation
+from scorelens.core.evaluation import device_of, generator, normal_batches, stream_seed, undisturbed
 
 
 def test_modes_are_put_back_after_an_error():
