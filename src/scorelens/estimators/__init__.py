@@ -30,7 +30,14 @@ from scorelens.estimators.members import ALL, AROUND_NETWORKS
 from scorelens.estimators.mixture import GaussianMixture
 from scorelens.estimators.mixture_denoiser import MixtureDenoiser
 from scorelens.estimators.molrg import LowRankMixture
-from scorelens.estimators.spectral import EnergyDenoiser, EnergyScore, WeightDenoiser, WeightScore
+from scorelens.estimators.spectral import (
+    EnergyDenoiser,
+    EnergyScore,
+    TimeSeparableDenoiser,
+    TimeSeparableScore,
+    WeightDenoiser,
+    WeightScore,
+)
 
 __all__ = [
     "ALL",
@@ -59,6 +66,8 @@ __all__ = [
     "PatchLinearDenoiser",
     "TangentDenoiser",
     "TangentScore",
+    "TimeSeparableDenoiser",
+    "TimeSeparableScore",
     "WeightDenoiser",
     "WeightScore",
     "WithEnergy",

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as encode
 from torch import Tensor
 
 from scorelens.core import checks, storage
+from scorelens.estimators.around_network import AroundNetwork
 from scorelens.estimators.base import FittedDenoiser
-from scorelens.estimators.members import ALL
+from scorelens.estimators.members import ALL, AROUND_NETWORKS
 
 _FORMAT = "scorelens-estimator-1"
 _REMEDY = "give a file that scorelens.estimators.save wrote, or fit the estimator again"
@@ -43,23 +47,48 @@ def save(denoiser: FittedDenoiser, path: str | os.PathLike[str]) -> None:
     storage.write_file(Path(path), encode(state, metadata=header))
 
 
-def load(path: str | os.PathLike[str]) -> FittedDenoiser:
+def load(path: str | os.PathLike[str], network: torch.nn.Module | None = None) -> FittedDenoiser:
     """Rebuild the denoiser that `save` wrote, on the CPU.
 
-    Raises ``ValueError`` naming the file and the remedy if it is missing, damaged or of another kind.
+    ``network``: for a denoiser that was fitted around one (`TangentDenoiser`), a network of the same
+    architecture; its numbers are not used, the file holds them.
+
+    Raises ``ValueError`` naming the file and the remedy if it is missing, damaged or of another kind, and
+    if the network is missing, not needed, or another one.
     """
-    try:
+    with _named(path):
         state, header = _read(path)
         cls = _classes()[checks.choice("fitted denoiser", header["name"], _classes())]
-        shape = tuple(json.loads(header["event_shape"]))
-        return cls(event_shape=shape, **state, **json.loads(header["facts"]))  # pyright: ignore[reportCallIssue]
+        facts = json.loads(header["facts"])
+        arguments = {"event_shape": tuple(json.loads(header["event_shape"])), **state, **facts}
+    if issubclass(cls, AroundNetwork):
+        if network is None:
+            raise ValueError(
+                f"{os.fspath(path)} was fitted around a network, whose code no file holds; "
+                "give it: load(path, network=...)"
+            )
+        cls.refuse_another(network, state, facts)
+        arguments["network"] = network
+    elif network is not None:
+        raise ValueError(
+            f"{os.fspath(path)} holds a {cls.name} denoiser, which needs no network; leave it out"
+        )
+    with _named(path):
+        return cls(**arguments)
+
+
+@contextmanager
+def _named(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Whatever goes wrong inside names the file and the remedy."""
+    try:
+        yield
     except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"{os.fspath(path)} is not a whole estimator file ({reason}); {_REMEDY}") from error
 
 
 def _classes() -> dict[str, type[FittedDenoiser]]:
-    return {estimator.fitted.name: estimator.fitted for estimator in ALL}
+    return {estimator.fitted.name: estimator.fitted for estimator in (*ALL, *AROUND_NETWORKS)}
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from scorelens.estimators.base import Estimator
 from scorelens.estimators.empirical import Empirical
+from scorelens.estimators.fields.tangent import TangentScore
 from scorelens.estimators.fourier_gaussian import FourierGaussian
 from scorelens.estimators.gaussian import DiagonalGaussian, Gaussian, LowRankGaussian
 from scorelens.estimators.kernel import KernelLevels
 from scorelens.estimators.local_patch import LocalPatch, PatchLinear
 from scorelens.estimators.mixture import GaussianMixture
 from scorelens.estimators.molrg import LowRankMixture
-from scorelens.estimators.spectral import EnergyScore, WeightScore
+from scorelens.estimators.spectral import EnergyScore, TimeSeparableScore, WeightScore
 
 ALL: tuple[type[Estimator], ...] = (
     Gaussian,
@@ -22,7 +23,11 @@ ALL: tuple[type[Estimator], ...] = (
     LowRankMixture,
     EnergyScore,
     WeightScore,
+    TimeSeparableScore,
     KernelLevels,
     PatchLinear,
     LocalPatch,
 )
+
+AROUND_NETWORKS: tuple[type[Estimator], ...] = (TangentScore,)
+"""Estimators that take a user's network, both to fit and to load a file."""
