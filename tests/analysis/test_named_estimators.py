@@ -13,20 +13,27 @@ from scorelens.analysis.named_estimators import (
     estimator_named,
     estimators_named,
 )
+from scorelens.core.filters import GradientFlow, MinimumNorm, Ridge, SpectralCutoff
 from scorelens.estimators import ALL, Estimator
+from scorelens.estimators.spectral import BinsRule, Exact, Filtered, FourierRule, Penalized, Roughness
 
 IMAGES = About((1, 6, 6), 40)
 #: Events in which an estimator can be written that images do not suit.
-SHAPES: dict[str, tuple[int, ...]] = {}
+SHAPES: dict[str, tuple[int, ...]] = {"fourier": (2,), "hermite": (2,), "monomials": (2,), "bins": (1,)}
 #: A way to write every estimator with each of its options away from the default; a new row needs one here.
 WRITTEN = {
     "gaussian": "gaussian:modes=3",
     "diagonal": "diagonal",
     "low-rank": "low-rank:2",
     "stationary": "stationary",
-    "empirical": "empirical",
+    "empirical": "empirical:neighbours=10",
     "gmm": "gmm:2,restarts=2",
     "molrg": "molrg:2,rank=2,linear,restarts=1",
+    "fourier": "fourier:random=20,length=2,pure,solver=ridge,strength=0.1,matching=implicit,repeats=2",
+    "hermite": "hermite:3,strength=0.1,order=2",
+    "monomials": "monomials:2,solver=cutoff",
+    "bins": "bins:6,extent=2,solver=minimum-norm",
+    "affine": "affine:matching=implicit",
     "kernel": "kernel:stein,kernel=inverse-multiquadric,bandwidth=2,ridge=0.1,levels=3,repeats=2",
     "patch-linear": "patch-linear:3",
     "local-patch": "local-patch:3,equivariant",
@@ -66,9 +73,31 @@ def test_options_reach_the_estimator():
     assert fitted.score.n_steps == 7
     assert fitted.score.kernel == "curl-free-gaussian"
     assert fitted.seed == 5
-    np.testing.assert_allclose(fitted.sigmas, [0.1, 1.0, 10.0])
+    np.testing.assert_allclose(fitted.sigmas, [0.1, 0.2**0.5, 2.0])
     assert estimator_named("molrg:2,rank=3,linear").estimator(IMAGES).affine is False
+    assert estimator_named("empirical:neighbours=7").estimator(IMAGES).neighbours == 7
     assert estimator_named("gmm:4,restarts=3").estimator(IMAGES).restarts == 3
+
+
+def test_options_reach_the_features_and_their_solver():
+    waves = estimator_named(
+        "fourier:random=30,length=2,pure,strength=0.1,order=2,matching=sliced,repeats=3"
+    ).estimator(About((2,), 30, seed=5))
+    assert waves.features == FourierRule(n_random=30, length=2.0, seed=5, quadratic=False)
+    assert waves.solver == Penalized(0.1, Roughness(2.0))
+    assert (waves.matching, waves.repeats, waves.seed) == ("sliced", 3, 5)
+    lattice = estimator_named("fourier:4,period=6").estimator(IMAGES)
+    assert lattice.features == FourierRule(degree=4, period=6.0)
+    filters = {
+        "ridge,strength=0.1": Ridge(0.1),
+        "cutoff,strength=0.1": SpectralCutoff(0.1),
+        "gradient-flow,strength=0.1": GradientFlow(10.0),
+        "minimum-norm": MinimumNorm(),
+    }
+    for text, expected in filters.items():
+        assert estimator_named(f"hermite:2,solver={text}").estimator(IMAGES).solver == Filtered(expected)
+    assert estimator_named("hermite:2,solver=exact").estimator(IMAGES).solver == Exact()
+    assert estimator_named("bins:9,extent=4").estimator(IMAGES).features == BinsRule(9, 4.0)
 
 
 def test_large_dimensions_keep_the_leading_modes_of_a_gaussian():
@@ -127,6 +156,14 @@ def test_bad_specifications_are_refused_with_what_is_allowed(spec, message):
         ("kernel:stein,kernel=curl-free-gaussian", About((64,), 300), "a kernel matrix of 19200 rows"),
         ("kernel:nystrom,landmarks=50", IMAGES, "landmarks must be at most the number of samples, 40"),
         ("kernel:stein,steps=3", IMAGES, "the method stein has no steps; its own option is ridge"),
+        ("empirical:neighbours=41", IMAGES, "needs at least 41 samples"),
+        ("bins:9", IMAGES, "estimator bins:9: bins are made for one dimension, the data have 36"),
+        ("fourier:degree=3", IMAGES, "would"),
+        ("fourier:degree=3,random=9", IMAGES, "lattice .* or random .*; give one kind"),
+        ("fourier:length=2", IMAGES, "say how many, as random=200"),
+        ("hermite:9", IMAGES, "would"),
+        ("hermite:2,solver=exact,strength=1", IMAGES, "the solver exact has no strength; leave it out"),
+        ("fourier:2,solver=ridge,order=2", About((2,), 9), "the solver ridge has no order"),
         ("diagonal", About((2,), 1), "diagonal needs at least 2 samples"),
     ],
 )

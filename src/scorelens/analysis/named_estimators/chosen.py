@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from scorelens.analysis import spec as written
-from scorelens.analysis.named_estimators import kernels, laws, patches
+from scorelens.analysis.named_estimators import features, kernels, laws, patches
 from scorelens.analysis.named_estimators.row import NOUN, About, NamedEstimator, Values
 from scorelens.core import checks
 from scorelens.estimators import Estimator
 
-ESTIMATORS: dict[str, NamedEstimator] = {row.name: row for row in (*laws.ROWS, *kernels.ROWS, *patches.ROWS)}
+_ROWS = (*laws.ROWS, *features.ROWS, *kernels.ROWS, *patches.ROWS)
+ESTIMATORS: dict[str, NamedEstimator] = {row.name: row for row in _ROWS}
 """Every estimator that can be named: a row here is a choice of the command line and an entry of its help."""
 
 DEFAULT = "gaussian,empirical,gmm:10"
@@ -28,13 +29,14 @@ class ChosenEstimator:
     values: Values
 
     def check_data(self, about: About) -> None:
-        """Raise ``ValueError`` unless it can be fitted to data of this shape and number."""
+        """Raise ``ValueError`` unless it can be built, and fitted to data of this shape and number."""
         least = self.named.least(self.values)
         if about.n_samples < least:
             raise ValueError(
                 f"estimator {self.spec} needs at least {least} samples to be fitted to, the data leave "
                 f"{about.n_samples} (the others are held out); give more samples"
             )
+        self.estimator(about)
         self._named_in(self.named.check, about)
 
     def estimator(self, about: About) -> Estimator:

@@ -53,7 +53,6 @@ def _kernel(values: Values, about: About) -> Estimator:
 
 
 def _check_kernel(values: Values, about: About) -> None:
-    _kernel(values, about)
     n_points, gamma = about.n_samples * values["repeats"], kernel(values["kernel"])
     landmarks = values["landmarks"] or NystromScore().n_landmarks
     if values["method"] == "nystrom":

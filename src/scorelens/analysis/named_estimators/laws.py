@@ -74,10 +74,10 @@ ROWS: tuple[NamedEstimator, ...] = (
         lambda values, about: FourierGaussian(),
     ),
     NamedEstimator(
-        grammar("empirical", "empirical"),
-        "the denoiser of the training set itself, which knows every sample by heart",
-        lambda values, about: Empirical(),
-        least=lambda values: 1,
+        grammar("empirical", "empirical or empirical:neighbours=100", {"neighbours": written.whole(None, 1)}),
+        "the denoiser of the training set itself (or of the nearest samples), which knows it by heart",
+        lambda values, about: Empirical(values["neighbours"]),
+        least=lambda values: values["neighbours"] or 1,
     ),
     NamedEstimator(
         grammar(

@@ -14,7 +14,7 @@ from scorelens.estimators import Estimator
 
 NOUN = "estimator"
 #: Noise levels of estimators that are fitted level by level, relative to the data's scale.
-LOWEST_LEVEL, HIGHEST_LEVEL = 0.05, 5.0
+LOWEST_LEVEL, HIGHEST_LEVEL = 0.05, 1.0
 
 
 @final
@@ -37,7 +37,7 @@ class About:
         return math.prod(self.event_shape)
 
     def levels(self, count: int) -> tuple[float, ...]:
-        """``count`` noise levels for a fit, ascending, around the scale of the data, in data units."""
+        """``count`` noise levels for a fit, ascending, up to the scale of the data, in data units."""
         return tuple((self.scale * np.geomspace(LOWEST_LEVEL, HIGHEST_LEVEL, count)).tolist())
 
 
