@@ -1,5 +1,6 @@
 """Features x solver: score matching with finitely many features as one linear system per noise level."""
 
+from scorelens.estimators.spectral.all_levels import TimeSeparableDenoiser, TimeSeparableScore
 from scorelens.estimators.spectral.denoiser import SpectralDenoiser
 from scorelens.estimators.spectral.energy import EnergyDenoiser, EnergyScore
 from scorelens.estimators.spectral.estimator import NoiseLevel, SpectralEstimator
@@ -34,6 +35,8 @@ __all__ = [
     "Solver",
     "SpectralDenoiser",
     "SpectralEstimator",
+    "TimeSeparableDenoiser",
+    "TimeSeparableScore",
     "WeightDenoiser",
     "WeightScore",
 ]

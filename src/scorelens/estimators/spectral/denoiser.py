@@ -12,9 +12,8 @@ from torch import Tensor
 
 from scorelens.estimators.base import WithJacobian
 from scorelens.estimators.levels import LevelDenoiser
+from scorelens.estimators.spectral.kept_features import kept, taken_back
 from scorelens.estimators.spectral.potential import in_frame, jacobian
-
-_PREFIX = "features_"
 
 
 class SpectralDenoiser(LevelDenoiser, WithJacobian):
@@ -40,9 +39,8 @@ class SpectralDenoiser(LevelDenoiser, WithJacobian):
 
     def __init__(self, event_shape: tuple[int, ...], features: Any, **buffers: Tensor) -> None:
         if isinstance(features, str):
-            features = self.rebuild(features, _own_arrays(buffers))
-        arrays = {_PREFIX + key: torch.tensor(value) for key, value in features.arrays().items()}
-        super().__init__(event_shape, {**buffers, **arrays}, {"features": features.name})
+            features = self.rebuild(features, taken_back(buffers))
+        super().__init__(event_shape, {**buffers, **kept(features)}, {"features": features.name})
         self.features = features
 
     @staticmethod
@@ -60,8 +58,3 @@ class SpectralDenoiser(LevelDenoiser, WithJacobian):
 
     def derivative(self, x: Tensor, sigma: Tensor) -> Tensor:
         return jacobian(lambda at: self.posterior_mean(at, sigma), x)
-
-
-def _own_arrays(buffers: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
-    found = {key: value for key, value in buffers.items() if key.startswith(_PREFIX)}
-    return {key.removeprefix(_PREFIX): value.numpy() for key, value in found.items()}
