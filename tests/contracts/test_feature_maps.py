@@ -18,6 +18,7 @@ from scorelens.estimators.features import (
     Monomials,
     Responsibilities,
     SmoothFeatureMap,
+    Squares,
 )
 
 EXAMPLES = {
@@ -26,6 +27,7 @@ EXAMPLES = {
     Hermite: (Hermite([[0], [2], [5]]), Hermite.of_degree(2, 3), Hermite([[1, 1, 2], [0, 3, 0]])),
     Fourier: (Fourier([[0.3], [0.9], [1.4]]), Fourier.lattice(2, 1), Fourier.random(3, 2, 1.5, seed=1)),
     FourierQuadratic: (FourierQuadratic(Fourier([[0.7], [1.3]])), FourierQuadratic(Fourier.lattice(2, 1))),
+    Squares: (Squares(1), Squares(2)),
     Bins: (Bins([-0.4, 0.1, 0.9]), Bins([0.0], constant=True)),
     Responsibilities: (
         Responsibilities([[-0.3], [0.4]], 2.0, [1.0, 3.0], drop_last=False),

@@ -15,6 +15,7 @@ from scorelens.estimators.features.fourier_quadratic import FourierQuadratic
 from scorelens.estimators.features.hermite import Hermite
 from scorelens.estimators.features.monomials import Monomials
 from scorelens.estimators.features.responsibilities import Responsibilities
+from scorelens.estimators.features.squares import Squares
 
 ALL: tuple[type[FeatureMap], ...] = (
     Affine,
@@ -22,6 +23,7 @@ ALL: tuple[type[FeatureMap], ...] = (
     Hermite,
     Fourier,
     FourierQuadratic,
+    Squares,
     Bins,
     Responsibilities,
 )
@@ -50,5 +52,6 @@ __all__ = [
     "Monomials",
     "Responsibilities",
     "SmoothFeatureMap",
+    "Squares",
     "rebuild",
 ]

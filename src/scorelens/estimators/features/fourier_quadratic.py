@@ -11,7 +11,7 @@ from torch import Tensor
 
 from scorelens.estimators.features.base import SmoothFeatureMap
 from scorelens.estimators.features.fourier import Fourier
-from scorelens.estimators.features.monomials import Monomials
+from scorelens.estimators.features.squares import Squares
 
 
 @final
@@ -47,40 +47,35 @@ class FourierQuadratic(SmoothFeatureMap):
         return np.concatenate([self.waves.roughness(order), np.zeros(2 * self.dim)])
 
     @property
-    def _powers(self) -> Monomials:
-        unit = np.eye(self.dim, dtype=int)
-        return Monomials(np.concatenate([unit, 2 * unit]))
-
-    @property
-    def _scale(self) -> np.ndarray:
-        return np.repeat([1.0, 0.5], self.dim)
+    def _powers(self) -> Squares:
+        return Squares(self.dim)
 
     def evaluate(self, x: Tensor) -> Tensor:
-        return torch.cat([self.waves.evaluate(x), x, x**2 / 2], dim=1)
+        return torch.cat([self.waves.evaluate(x), self._powers.evaluate(x)], dim=1)
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {"waves": self.waves.frequencies}
 
     def _jacobian(self, x: np.ndarray) -> np.ndarray:
-        powers = self._scale[:, None] * self._powers.jacobian(x)
+        powers = self._powers.jacobian(x)
         return np.concatenate([self.waves.jacobian(x), powers], axis=1)
 
     def _curvature(self, x: np.ndarray, direction: np.ndarray) -> np.ndarray:
-        powers = self._scale * self._powers.curvature(x, direction)
+        powers = self._powers.curvature(x, direction)
         return np.concatenate([self.waves.curvature(x, direction), powers], axis=1)
 
     def _laplacian(self, x: np.ndarray) -> np.ndarray:
-        return np.concatenate([self.waves.laplacian(x), self._scale * self._powers.laplacian(x)], axis=1)
+        return np.concatenate([self.waves.laplacian(x), self._powers.laplacian(x)], axis=1)
 
     def _second_moment(self, x0: np.ndarray, alpha: float, std: float) -> np.ndarray:
-        powers = np.outer(self._scale, self._scale) * self._powers.second_moment(x0, alpha, std)
+        powers = self._powers.second_moment(x0, alpha, std)
         _, first, second = self._wave_moments(x0, alpha, std)
         cross = np.concatenate([first, second / 2], axis=1)
         cross = np.concatenate([np.real(cross), np.imag(cross)])
         return np.block([[self.waves.second_moment(x0, alpha, std), cross], [cross.T, powers]])
 
     def _gradient_gram(self, x0: np.ndarray, alpha: float, std: float) -> np.ndarray:
-        powers = np.outer(self._scale, self._scale) * self._powers.gradient_gram(x0, alpha, std)
+        powers = self._powers.gradient_gram(x0, alpha, std)
         zeroth, first, _ = self._wave_moments(x0, alpha, std)
         k = self.waves.frequencies
         moment = np.concatenate([k * zeroth[:, None], k * first], axis=1)
@@ -88,11 +83,11 @@ class FourierQuadratic(SmoothFeatureMap):
         return np.block([[self.waves.gradient_gram(x0, alpha, std), cross], [cross.T, powers]])
 
     def _mean_jacobian(self, x0: np.ndarray, alpha: float, std: float) -> np.ndarray:
-        powers = self._scale[:, None] * self._powers.mean_jacobian(x0, alpha, std)
+        powers = self._powers.mean_jacobian(x0, alpha, std)
         return np.concatenate([self.waves.mean_jacobian(x0, alpha, std), powers])
 
     def _mean_laplacian(self, x0: np.ndarray, alpha: float, std: float) -> np.ndarray:
-        powers = self._scale * self._powers.mean_laplacian(x0, alpha, std)
+        powers = self._powers.mean_laplacian(x0, alpha, std)
         return np.concatenate([self.waves.mean_laplacian(x0, alpha, std), powers])
 
     def _wave_moments(
