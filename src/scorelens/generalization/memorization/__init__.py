@@ -1,0 +1,19 @@
+"""Whether a model, or a set of samples, has memorised its training data."""
+
+from scorelens.generalization.memorization.authenticity import Authenticity
+from scorelens.generalization.memorization.data_copying import CopyingTest, copying_test
+from scorelens.generalization.memorization.intervals import Estimate
+from scorelens.generalization.memorization.near_copies import NearCopies, near_copies, nearness
+from scorelens.generalization.memorization.samples import SampleMemorization, examine_samples
+
+__all__ = [
+    "Authenticity",
+    "CopyingTest",
+    "Estimate",
+    "NearCopies",
+    "SampleMemorization",
+    "copying_test",
+    "examine_samples",
+    "near_copies",
+    "nearness",
+]
