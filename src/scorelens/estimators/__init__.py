@@ -9,8 +9,8 @@ from scorelens.estimators.base import (
     WithPosteriorCovariance,
 )
 from scorelens.estimators.empirical import Empirical, EmpiricalDenoiser
-from scorelens.estimators.fields import TangentDenoiser, TangentScore
-from scorelens.estimators.file import load, save
+from scorelens.estimators.fields import FieldDenoiser, FieldScore, TangentDenoiser, TangentScore
+from scorelens.estimators.file import is_estimator, load, save
 from scorelens.estimators.fourier_gaussian import FourierGaussian, FourierGaussianDenoiser
 from scorelens.estimators.gaussian import (
     DiagonalGaussian,
@@ -49,6 +49,8 @@ __all__ = [
     "EnergyScore",
     "Estimator",
     "FactorDenoiser",
+    "FieldDenoiser",
+    "FieldScore",
     "FittedDenoiser",
     "FourierGaussian",
     "FourierGaussianDenoiser",
@@ -74,6 +76,7 @@ __all__ = [
     "WithJacobian",
     "WithLogProb",
     "WithPosteriorCovariance",
+    "is_estimator",
     "load",
     "save",
 ]

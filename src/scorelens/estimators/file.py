@@ -87,6 +87,15 @@ def _named(path: str | os.PathLike[str]) -> Iterator[None]:
         raise ValueError(f"{os.fspath(path)} is not a whole estimator file ({reason}); {_REMEDY}") from error
 
 
+def is_estimator(path: str | os.PathLike[str]) -> bool:
+    """Whether ``path`` is a readable file that `save` wrote (its content may still be damaged)."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get("format") == _FORMAT
+    except (SafetensorError, OSError):
+        return False
+
+
 def _classes() -> dict[str, type[FittedDenoiser]]:
     return {estimator.fitted.name: estimator.fitted for estimator in (*ALL, *AROUND_NETWORKS)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scorelens.estimators.base import Estimator
 from scorelens.estimators.empirical import Empirical
-from scorelens.estimators.fields.tangent import TangentScore
+from scorelens.estimators.fields import FieldScore, TangentScore
 from scorelens.estimators.fourier_gaussian import FourierGaussian
 from scorelens.estimators.gaussian import DiagonalGaussian, Gaussian, LowRankGaussian
 from scorelens.estimators.kernel import KernelLevels
@@ -24,6 +24,7 @@ ALL: tuple[type[Estimator], ...] = (
     EnergyScore,
     WeightScore,
     TimeSeparableScore,
+    FieldScore,
     KernelLevels,
     PatchLinear,
     LocalPatch,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, final
@@ -69,6 +70,9 @@ class EnergyScore(SpectralEstimator):
     equation: ClassVar[str] = "s = grad theta . phi, E[J J^T] theta = -E[laplacian phi]"
     fitted: ClassVar[type[SpectralDenoiser]] = EnergyDenoiser
     matchings: ClassVar[tuple[str, ...]] = ("denoising", "implicit", "sliced")
+
+    def made(self, event_shape: tuple[int, ...]) -> FeatureMap:
+        return self.features(math.prod(event_shape))
 
     def equations(self, features: FeatureMap, level: NoiseLevel) -> NormalEquations:
         if self.matching == "denoising":

@@ -39,7 +39,8 @@ class NoiseLevel(NamedTuple):
 class SpectralEstimator(Estimator):
     """Score matching with finitely many features, solved at every noise level.
 
-    - ``features``: a feature rule, or any function from the dimension to the features.
+    - ``features``: a feature rule, or any function from the dimension (where the member says so, the shape)
+      of an event to the features.
     - ``solver``: how the normal equations are solved.
     - ``sigmas``: noise levels in data units, any order; unless given, 16 in geometric steps from 1/50 to 20
       times the data's root mean variance.
@@ -48,7 +49,7 @@ class SpectralEstimator(Estimator):
       ``seed``.
     """
 
-    features: Callable[[int], Any]
+    features: Callable[[Any], Any]
     solver: Solver
     sigmas: tuple[float, ...] | None = None
     matching: str = "denoising"
@@ -66,6 +67,10 @@ class SpectralEstimator(Estimator):
         checks.at_least("n_projections", self.n_projections, 1)
 
     @abstractmethod
+    def made(self, event_shape: tuple[int, ...]) -> Any:
+        """The features of events of this shape."""
+
+    @abstractmethod
     def equations(self, features: Any, level: NoiseLevel) -> NormalEquations:
         """The normal equations of ``features`` at one noise level."""
 
@@ -79,7 +84,7 @@ class SpectralEstimator(Estimator):
         data = flat.double()
         moments, scale = data_moments(data), unit_of(data)
         points = ((data - moments["mean"]) / scale).cpu().numpy()
-        features, sigmas = self.features(data.shape[1]), self._sigmas(scale)
+        features, sigmas = self.made(event_shape), self._sigmas(scale)
         found = [self._solved(features, points, sigma, scale) for sigma in sigmas]
         solutions, spectra = [entry[0] for entry in found], [entry[1] for entry in found]
         return self.fitted(

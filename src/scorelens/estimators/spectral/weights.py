@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, final
@@ -59,6 +60,9 @@ class WeightScore(SpectralEstimator):
     equation: ClassVar[str] = "s = W phi, W = -E[grad phi]^T E[phi phi^T]^-1"
     fitted: ClassVar[type[SpectralDenoiser]] = WeightDenoiser
     matchings: ClassVar[tuple[str, ...]] = ("denoising", "implicit")
+
+    def made(self, event_shape: tuple[int, ...]) -> FeatureMap:
+        return self.features(math.prod(event_shape))
 
     def equations(self, features: FeatureMap, level: NoiseLevel) -> NormalEquations:
         if self.matching == "denoising":
