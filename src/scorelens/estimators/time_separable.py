@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scorelens.core import checks
+from scorelens.estimators.chebyshev import interpolated
 from scorelens.estimators.features.base import SmoothFeatureMap, refuse_too_large
 from scorelens.estimators.normal_equations import NormalEquations
 
@@ -139,17 +140,29 @@ def time_separable(
     weight = uniform_weight(start, stop) if weight is None else weight
     x0 = features.points(x0)
 
+    def averages(time: float) -> np.ndarray:
+        level = (x0, *(float(value) for value in schedule(time)))
+        return np.r_[features.gradient_gram(*level), features.mean_laplacian(*level)[None]]
+
+    averaged = _in_decay(averages, start, stop) if schedule is ornstein_uhlenbeck else averages
+
     def integrand(time: float) -> tuple[np.ndarray, np.ndarray]:
-        alpha, std = (float(value) for value in schedule(time))
-        at = np.array([time])
+        at, average = np.array([time]), averaged(time)
         c, loss = basis.value(at)[0], float(weight(at)[0])
-        gram, laplacian = features.gradient_gram(x0, alpha, std), features.mean_laplacian(x0, alpha, std)
-        return loss * np.kron(np.outer(c, c), gram), loss * np.kron(c, laplacian)
+        return loss * np.kron(np.outer(c, c), average[:-1]), loss * np.kron(c, average[-1])
 
     breaks = basis.breaks(start, stop)
     pieces = [_integrated(integrand, *piece) for piece in pairwise(breaks)]
     matrix, vector = (np.sum(part, axis=0) for part in zip(*pieces, strict=True))
     return NormalEquations(matrix, vector)
+
+
+def _in_decay(
+    averages: Callable[[float], np.ndarray], start: float, stop: float
+) -> Callable[[float], np.ndarray]:
+    """The same function of time from few samples: averages are smooth in ``exp(-t)``, often polynomials."""
+    smooth = interpolated(lambda decay: averages(-np.log(decay)), float(np.exp(-stop)), float(np.exp(-start)))
+    return lambda time: smooth(float(np.exp(-time)))
 
 
 def _integrated(
