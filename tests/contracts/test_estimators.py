@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -30,7 +31,18 @@ EVENT_SHAPES: dict[str, tuple[int, ...]] = {}
 SIGMAS = (0.05, 0.7, 20.0)
 N_SAMPLES = 60
 
-every_estimator = pytest.mark.parametrize("member", estimators.ALL, ids=lambda member: member.name)
+
+@dataclasses.dataclass(frozen=True)
+class NearestPoints(estimators.Empirical):
+    """Another setting of a member, held to what must be true of every denoiser."""
+
+    neighbours: int | None = 45
+    name: ClassVar[str] = "empirical, nearest points"
+
+
+CASES = (*estimators.ALL, NearestPoints)
+every_estimator = pytest.mark.parametrize("member", CASES, ids=lambda member: member.name)
+every_member = pytest.mark.parametrize("member", estimators.ALL, ids=lambda member: member.name)
 every_sigma = pytest.mark.parametrize("sigma", SIGMAS)
 
 
@@ -52,8 +64,8 @@ def noisy(member: type[Estimator], sigma: float, n: int = 5) -> Tensor:
     return clean + sigma * torch.randn(clean.shape, generator=torch.Generator().manual_seed(3)).double()
 
 
-def offering(capability: type[FittedDenoiser]) -> Callable:
-    members = [member for member in estimators.ALL if issubclass(member.fitted, capability)]
+def offering(capability: type[FittedDenoiser], among: tuple[type[Estimator], ...] = CASES) -> Callable:
+    members = [member for member in among if issubclass(member.fitted, capability)]
     return pytest.mark.parametrize("member", members, ids=lambda member: member.name)
 
 
@@ -148,7 +160,7 @@ def test_the_score_is_the_shift_over_the_noise_variance(member: type[Estimator],
     torch.testing.assert_close(denoiser.score(x, sigma), (denoiser(x, sigma) - x) / sigma**2)
 
 
-@every_estimator
+@every_member  # but not of a few neighbours: at large noise all points count
 def test_far_beyond_the_data_the_mean_is_left(member: type[Estimator]) -> None:
     mean = torch.tensor(data(member)).mean(0)
     x = mean + 1e6 * torch.randn(3, *mean.shape, generator=torch.Generator().manual_seed(1)).double()
@@ -209,7 +221,7 @@ def test_the_score_is_the_gradient_of_the_energy(member: type[Estimator], sigma:
     torch.testing.assert_close(gradient, denoiser.score(x.detach(), sigma), rtol=1e-7, atol=1e-8)
 
 
-@offering(WithLogProb)
+@offering(WithLogProb, estimators.ALL)  # but not of a few neighbours, whose density is below the true one
 def test_the_density_is_normalised(member: type[Estimator]) -> None:
     # E_q[p / q] = 1 for a wide Gaussian q, drawn at a noise level where both are close to each other.
     denoiser, sigma = fitted(member), 20.0
