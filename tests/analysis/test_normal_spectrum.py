@@ -103,6 +103,17 @@ def test_an_unbounded_loss_is_told_and_a_zero_matrix_has_rank_zero():
     assert found["eigenvalue"].values[0].tolist() == [[0.0, 0.0], [1.0, 0.5]]
 
 
+def test_one_matrix_for_all_levels_is_shown_at_each():
+    once = Told([[4.0, 1.0]], sigmas=[np.nan])
+    found = normal_spectrum({"one": Told([[2.0, 1.0], [3.0, 1.0]]), "once": once})
+    assert found["sigma"].values.tolist() == [2.0, 1.0]
+    assert found["eigenvalue"].sel(estimator="once").values.tolist() == [[1.0, 0.25]] * 2
+    assert np.isnan(found["level"].sel(estimator="once")).all()
+    alone = normal_spectrum({"once": once})
+    assert alone.sizes["sigma"] == 1
+    assert alone["eigenvalue"].values.ravel().tolist() == [1.0, 0.25]
+
+
 def test_none_with_equations_is_refused(fitted):
     with pytest.raises(ValueError, match="normal matrix"):
         normal_spectrum({"gaussian": fitted["gaussian"]})

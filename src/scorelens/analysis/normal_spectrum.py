@@ -21,7 +21,8 @@ ABSENT = "–"
 class NormalSpectra(NamedTuple):
     """Eigenvalues ``(L, m)``, descending, of one estimator's normal matrices at its levels ``sigmas (L,)``.
 
-    ``ranks (L,)`` is how many of them the solution used, ``bounded (L,)`` whether the loss has a minimum.
+    One matrix for all levels at once has the level NaN. ``ranks (L,)`` is how many of them the solution
+    used, ``bounded (L,)`` whether the loss has a minimum.
     """
 
     sigmas: np.ndarray
@@ -44,7 +45,8 @@ def spectra_of(denoiser: FittedDenoiser) -> NormalSpectra | None:
     ranks = getattr(denoiser, "ranks", None)
     counted = numerical_rank(eigenvalues) if ranks is None else _array(ranks).astype(int)
     bounded = _array(getattr(denoiser, "bounded", np.ones(len(eigenvalues)))) > 0
-    return NormalSpectra(_array(denoiser.sigmas), eigenvalues, counted, bounded)
+    sigmas = getattr(denoiser, "sigmas", np.full(len(eigenvalues), np.nan))
+    return NormalSpectra(_array(sigmas), eigenvalues, counted, bounded)
 
 
 def numerical_rank(eigenvalues: np.ndarray) -> np.ndarray:
@@ -65,7 +67,8 @@ def normal_spectrum(
     ``index`` counts eigenvalues from 0, at most 200 log-spaced ones; ``rank(estimator, sigma)`` says how many
     the solution used, ``bounded`` whether the loss has a minimum there [S8], ``count(estimator)`` how many
     there are. ``sigma`` holds up to 8 of the levels at which any of them was fitted, from the largest to the
-    smallest; an estimator fitted at others shows its nearest, ``level(estimator, sigma)``.
+    smallest; an estimator fitted at others shows its nearest, ``level(estimator, sigma)``, NaN where one
+    matrix serves all levels (and for ``sigma``, if that is so for all estimators).
     ``solved_by(estimator)`` repeats the caller's words on the solver or filter; a dash without any.
 
     Raises ``ValueError`` if no estimator has a spectrum: `spectra_of` tells.
@@ -108,6 +111,7 @@ def normal_spectrum(
 def _levels(found: Mapping[str, NormalSpectra]) -> np.ndarray:
     """All levels, or some of them, descending; those that differ by rounding only are one."""
     every = np.sort(np.concatenate([one.sigmas for one in found.values()]))[::-1]
+    every = every[np.isfinite(every)] if np.isfinite(every).any() else every[:1]
     every = every[np.r_[True, every[1:] < every[:-1] * (1 - 1e-9)]]
     return every[np.unique(np.linspace(0, len(every) - 1, min(len(every), N_LEVELS)).round().astype(int))]
 

@@ -11,10 +11,13 @@ from scorelens.plots.law_comparison import emergence_of_laws
 from scorelens.plots.limits import limits
 from scorelens.plots.loss import loss_over_training, loss_per_sigma
 from scorelens.plots.mode_curves import Facet, ModeCurves, mode_curves
+from scorelens.plots.normal_spectrum import normal_spectrum
 from scorelens.plots.overlaps import overlaps
+from scorelens.plots.overparametrisation import overparametrisation
 from scorelens.plots.phase_portrait import phase_portraits
 from scorelens.plots.points import points
 from scorelens.plots.responsibility import responsibility
+from scorelens.plots.score_field import score_field
 from scorelens.plots.spectrum import spectrum
 from scorelens.plots.standing import standing
 from scorelens.plots.trajectories import trajectories
@@ -36,10 +39,13 @@ __all__ = [
     "loss_over_training",
     "loss_per_sigma",
     "mode_curves",
+    "normal_spectrum",
     "overlaps",
+    "overparametrisation",
     "phase_portraits",
     "points",
     "responsibility",
+    "score_field",
     "spectrum",
     "standing",
     "trajectories",
