@@ -15,11 +15,11 @@ from scorelens.analysis.named_estimators import (
 )
 from scorelens.core.filters import GradientFlow, MinimumNorm, Ridge, SpectralCutoff
 from scorelens.estimators import ALL, Estimator
-from scorelens.estimators.spectral import BinsRule, Exact, Filtered, FourierRule, Penalized, Roughness
+from scorelens.estimators.spectral import BinsRule, Exact, Filtered, FourierRule, HermiteRule, Penalized, Roughness
 
 IMAGES = About((1, 6, 6), 40)
 #: Events in which an estimator can be written that images do not suit.
-SHAPES: dict[str, tuple[int, ...]] = {"fourier": (2,), "hermite": (2,), "monomials": (2,), "bins": (1,)}
+SHAPES: dict[str, tuple[int, ...]] = {"fourier": (2,), "hermite": (2,), "monomials": (2,), "time-separable": (2,), "bins": (1,)}
 #: A way to write every estimator with each of its options away from the default; a new row needs one here.
 WRITTEN = {
     "gaussian": "gaussian:modes=3",
@@ -32,10 +32,12 @@ WRITTEN = {
     "fourier": "fourier:random=20,length=2,pure,solver=ridge,strength=0.1,matching=implicit,repeats=2",
     "hermite": "hermite:3,strength=0.1,order=2",
     "monomials": "monomials:2,solver=cutoff",
+    "time-separable": "time-separable:3,solver=smooth,strength=0.1,order=2",
     "bins": "bins:6,extent=2,solver=minimum-norm",
     "affine": "affine:matching=implicit",
     "kernel": "kernel:stein,kernel=inverse-multiquadric,bandwidth=2,ridge=0.1,levels=3,repeats=2",
     "patch-linear": "patch-linear:3",
+    "patch-fields": "patch-fields:3,degree=1,strength=0.1,matching=implicit",
     "local-patch": "local-patch:3,equivariant",
 }
 
@@ -97,6 +99,7 @@ def test_options_reach_the_features_and_their_solver():
     for text, expected in filters.items():
         assert estimator_named(f"hermite:2,solver={text}").estimator(IMAGES).solver == Filtered(expected)
     assert estimator_named("hermite:2,solver=exact").estimator(IMAGES).solver == Exact()
+    assert estimator_named("time-separable:3").estimator(IMAGES).features == HermiteRule(3)
     assert estimator_named("bins:9,extent=4").estimator(IMAGES).features == BinsRule(9, 4.0)
 
 

@@ -7,7 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from scorelens.cli.options import LAW, OBJECTIVE, OUTPUT, SAMPLER, SPECTRUM, TRAINING, Data, accepts
+from scorelens.cli.options import (
+    ESTIMATORS,
+    LAW,
+    OBJECTIVE,
+    OUTPUT,
+    SAMPLER,
+    SPECTRUM,
+    TRAINING,
+    Data,
+    accepts,
+    numbers,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -88,19 +99,58 @@ def train(data: Data = "digits", **options: Any) -> None:
     typer.echo(f"run: {run.path}\npage: scorelens report {run.path}")
 
 
-@app.command(epilog="Example: scorelens measure runs/digits digits")
+@app.command(
+    epilog="Examples: scorelens measure runs/digits digits · "
+    "scorelens measure runs/estimate-digits/gmm-10.safetensors digits"
+)
 @accepts(OUTPUT, SPECTRUM, SAMPLER)
 def measure(
     model: Annotated[
-        Path, typer.Argument(metavar="RUN|CHECKPOINT", help="A run folder or one of its checkpoints.")
+        Path,
+        typer.Argument(
+            metavar="RUN|CHECKPOINT|FILE",
+            help="A run folder, one of its checkpoints, or an estimator's file.",
+        ),
     ],
     data: Annotated[str, typer.Argument(metavar="DATA", help="The data to measure it against.")],
     **options: Any,
 ) -> None:
-    """What a trained model has learned of some data."""
+    """What a trained model, or a fitted estimator, has learned of some data."""
     from scorelens import studies
 
     _say_where(studies.measure(model, data, **options))
+
+
+@app.command(
+    epilog="Examples: scorelens check-objectives runs/digits digits · scorelens check-objectives "
+    "fit.safetensors moons --sigma 0.05,0.5. Exits 1 if something is broken. Your own losses, and models of "
+    "any library, are checked in Python: scorelens.objectives.check_objectives(score, data, sigma=0.5, "
+    "losses={'denoising': my_loss})"
+)
+def check_objectives(
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="RUN|CHECKPOINT|FILE", help="A run, a checkpoint, or a file of an estimator."),
+    ],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Data of the model's shape.")],
+    sigma: Annotated[
+        str | None,
+        typer.Option(help="Noise levels, as 0.05,0.5. Default: 0.1, 0.5 and 2 standard deviations."),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="How many samples. Default: up to 4096, fewer in high dimension.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of samples and noise.")] = 0,
+) -> None:
+    """Verify the identities of score matching, sign and scale of a model's score, level by level."""
+    from scorelens import studies
+    from scorelens.cli import findings
+
+    levels = None if sigma is None else numbers("sigma", sigma)
+    found = studies.check_model(model, data, sigma=levels, samples=samples, seed=seed)
+    findings.show(found)
+    if found.n_broken:
+        raise typer.Exit(1)
 
 
 @app.command(
@@ -124,18 +174,41 @@ def reproduce(
         _say_where(studies.reproduce(name, out=out))
 
 
+@app.command(
+    epilog="Examples: scorelens estimate moons · "
+    "scorelens estimate digits --estimator gaussian,empirical --estimator molrg:10,rank=5 · "
+    "scorelens estimate moons --estimator fourier:random=200,length=1,gmm:10"
+)
+@accepts(OUTPUT, ESTIMATORS, SPECTRUM, SAMPLER)
+def estimate(
+    data: Data = "digits",
+    listed: Annotated[bool, typer.Option("--list", help="List the estimators and their options.")] = False,
+    **options: Any,
+) -> None:
+    """Fit score estimators without training: what each explains of the data, and what it generates."""
+    from scorelens import studies
+
+    if listed:
+        typer.echo("\n".join(studies.estimator_list()))
+        return
+    made = studies.estimate(data, **options)
+    typer.echo("\n".join(studies.estimate_table(made)))
+    _say_where(made)
+
+
 @app.command(epilog="Example: scorelens report runs/digits")
 def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]) -> None:
-    """Make the page of a run, or of a reproduced figure, again from its folder alone."""
-    from scorelens.results import is_reproduction
+    """Make the page of a run, an estimate or a reproduced figure again, from its folder alone."""
+    from scorelens import report as pages
+    from scorelens.results import is_estimation, is_reproduction
 
     if is_reproduction(run):
         from scorelens import studies
 
         typer.echo(f"report: {studies.remake_page(run)}")
+    elif is_estimation(run):
+        typer.echo(f"report: {pages.build_estimation(run)}")
     else:
-        from scorelens import report as pages
-
         typer.echo(f"report: {pages.build(run)}")
 
 

@@ -94,6 +94,21 @@ LAW = {
     ],
 }
 
+ESTIMATORS = {
+    "estimators": Annotated[
+        list[str] | None,
+        typer.Option(
+            "--estimator",
+            metavar="SPEC",
+            help="An estimator, several separated by commas, or the option again: gaussian, diagonal, "
+            "low-rank:20, stationary, empirical, gmm:10, molrg:10,rank=2, fourier:3 or "
+            "fourier:random=200,length=1, hermite:4, monomials:3, time-separable:4, bins:20, affine, "
+            "kernel:tikhonov, patch-linear:5, local-patch:5, patch-fields:3; --list shows all with their options. "
+            "Default: gaussian,empirical,gmm:10.",
+        ),
+    ],
+}
+
 TRAINING = {
     "steps": Annotated[int | None, typer.Option(help="Optimizer steps. Default: 4000.")],
     "batch_size": Annotated[int | None, typer.Option(help="Samples per step. Default: 128.")],
@@ -133,3 +148,15 @@ def accepts(*groups: dict[str, Any]) -> Callable[[Callable[..., None]], Callable
         return with_given_options
 
     return decorate
+
+
+def numbers(name: str, text: str) -> list[float]:
+    """The numbers of a list as ``0.05,0.5``; ``ValueError`` naming the option for anything else.
+
+    >>> numbers("sigma", "0.05, 0.5")
+    [0.05, 0.5]
+    """
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"{name}: got {text!r}; give numbers with commas between, as 0.05,0.5") from None

@@ -1,8 +1,10 @@
 """Figures: a labelled Dataset in, a plotly figure out, one file per family; nothing is computed here."""
 
 from scorelens.plots.alignment import alignment
+from scorelens.plots.clouds import clouds
 from scorelens.plots.comparison import held_out_loss, learned_share
 from scorelens.plots.emergence import FittedLaw, emergence
+from scorelens.plots.explained import LEAST_RATIO, MOST_RATIO, explained_variance, loss_over_floor
 from scorelens.plots.exponents import emergence_exponents
 from scorelens.plots.flow_matching import learning_speed
 from scorelens.plots.forecast_emergence import forecast_emergence
@@ -24,18 +26,23 @@ from scorelens.plots.trajectories import trajectories
 from scorelens.plots.transfer import transfer
 
 __all__ = [
+    "LEAST_RATIO",
+    "MOST_RATIO",
     "Facet",
     "FittedLaw",
     "ModeCurves",
     "alignment",
+    "clouds",
     "emergence",
     "emergence_exponents",
     "emergence_of_laws",
+    "explained_variance",
     "forecast_emergence",
     "held_out_loss",
     "learned_share",
     "learning_speed",
     "limits",
+    "loss_over_floor",
     "loss_over_training",
     "loss_per_sigma",
     "mode_curves",

@@ -2,8 +2,20 @@
 
 from scorelens.core.storage import StorageError
 from scorelens.results.config import RunConfig
+from scorelens.results.estimation import EstimateConfig, Estimation, Fit, is_estimation
 from scorelens.results.reproduction import Reproduction, is_reproduction
 from scorelens.results.run import Run
 from scorelens.results.zarr_group import CorruptMeasurement
 
-__all__ = ["CorruptMeasurement", "Reproduction", "Run", "RunConfig", "StorageError", "is_reproduction"]
+__all__ = [
+    "CorruptMeasurement",
+    "EstimateConfig",
+    "Estimation",
+    "Fit",
+    "Reproduction",
+    "Run",
+    "RunConfig",
+    "StorageError",
+    "is_estimation",
+    "is_reproduction",
+]

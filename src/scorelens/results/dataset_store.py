@@ -72,3 +72,9 @@ def check_name(kind: str, name: str) -> None:
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"{kind} name {name!r} cannot be a folder; use letters, digits, '_', '.', '-'")
+
+
+def require_empty(folder: Path) -> None:
+    """Raise ``ValueError`` if ``folder`` is a file, or holds more than leftovers of a killed process."""
+    if folder.is_file() or (folder.is_dir() and any(not storage.is_partial(p) for p in folder.iterdir())):
+        raise ValueError(f"{folder} exists and is not empty; choose a new or empty folder (--out)")

@@ -9,7 +9,7 @@ from typing import Any, final
 
 from scorelens.core import storage
 from scorelens.results import environment
-from scorelens.results.dataset_store import DatasetStore
+from scorelens.results.dataset_store import DatasetStore, require_empty
 
 FILE = "reproduction.json"
 FORMAT = 1
@@ -36,8 +36,7 @@ class Reproduction:
         Raises ``ValueError`` if it holds something already; `StorageError` if it cannot be written.
         """
         folder = Path(path)
-        if folder.is_file() or (folder.is_dir() and any(not storage.is_partial(p) for p in folder.iterdir())):
-            raise ValueError(f"{folder} exists and is not empty; choose a new or empty folder (--out)")
+        require_empty(folder)
         made = cls(folder, study, seconds, environment.describe())
         made.store.prepare()
         for name, dataset in datasets.items():

@@ -33,6 +33,7 @@ DIMENSIONS: dict[str, tuple[str, str]] = {
     "cosine": ("cosine between two modes of the weights before training", "1"),
     "phase": ("phase of training", "1"),
     "bias": ("bias of the mode", "data units"),
+    "objective": ("what was minimised in training", "1"),
     "estimator": ("score estimator", "1"),
     "part": ("which data: held-out or training", "1"),
     "x": ("first coordinate of the plane", "data units"),

@@ -14,10 +14,11 @@ from scorelens.studies.preparation import prepare
 
 
 def measure(model: Path | str, data: str, *, out: Path | str | None = None, **options: Any) -> Run:
-    """Every instrument on the model at ``model`` (run, checkpoint or ``.safetensors`` file) and ``data``.
+    """Every instrument on the model at ``model`` and ``data``.
 
-    The run that is written holds the measurement at the model's step, and its page. The model's own
-    configuration counts where it lies in a run folder; ``options`` (names of `studies.OPTIONS`) change it.
+    ``model`` is a run, a checkpoint, or the ``.safetensors`` file of a model or a fitted estimator. The run
+    that is written holds the measurement at the model's step, and its page. The model's own configuration
+    counts where it lies in a run folder; ``options`` (names of `studies.OPTIONS`) change it.
 
     Raises ``ValueError`` for bad options, data or files, or data of another shape than the model's.
     """
@@ -25,7 +26,7 @@ def measure(model: Path | str, data: str, *, out: Path | str | None = None, **op
     config = changed(_configuration(Path(model)), data=data, **options)
     refuse_other_law(config)
     prepared = prepare(config.data, config.seed)
-    made_for = denoiser.network.event_shape
+    made_for = training.event_shape(denoiser)
     if made_for != prepared.train.event_shape:
         raise ValueError(
             f"{model} was made for samples of shape {made_for}, {data} has {prepared.train.event_shape}; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 RUNS = Path("runs")
@@ -42,6 +43,19 @@ def slug(spec: str) -> str:
     path, _, options = spec.partition(":")
     stem = Path(path).stem or Path(path).resolve().name
     return re.sub(r"[^A-Za-z0-9._]+", "-", f"{stem}-{options}" if options else stem).strip("-.") or "run"
+
+
+def distinct_slugs(specs: Sequence[str]) -> list[str]:
+    """A folder or file name for each of ``specs``; those that differ by signs only are numbered.
+
+    >>> distinct_slugs(["gmm:10", "gmm:1,0", "a"])
+    ['gmm-10', 'gmm-1-0', 'a']
+    >>> distinct_slugs(["law:a=1", "law:a=-1"])
+    ['law-a-1', 'law-a-1-2']
+    """
+    names = [slug(spec) for spec in specs]
+    counts = [names[:i].count(name) for i, name in enumerate(names)]
+    return [f"{name}-{n + 1}" if n else name for name, n in zip(names, counts, strict=True)]
 
 
 def _runs_of(name: str) -> list[Path]:

@@ -12,7 +12,7 @@ from scorelens.results import Run
 from scorelens.studies.closed_form import foretell, refuse_unused
 from scorelens.studies.comparison import Comparison
 from scorelens.studies.configure import configure
-from scorelens.studies.folders import new_folder, slug
+from scorelens.studies.folders import distinct_slugs, new_folder
 from scorelens.studies.preparation import prepare
 
 
@@ -39,8 +39,8 @@ def compare_laws(
     prepared = prepare(first.data, first.seed, check)
     folder = new_folder(f"{data}-laws", out)
     runs: dict[str, Run] = {}
-    for place, (spec, config) in zip(_places(folder, list(configs)), configs.items(), strict=True):
-        runs[spec] = Run.create(place, config)
+    for name, (spec, config) in zip(distinct_slugs(list(configs)), configs.items(), strict=True):
+        runs[spec] = Run.create(folder / name, config)
         foretell(runs[spec], prepared)
         report.build(runs[spec].path)
     report.build_law_comparison(folder, runs)
@@ -55,10 +55,3 @@ def _chosen(specs: Sequence[str], options: dict[str, Any]) -> list[ChosenLaw]:
     if len(known) != len(chosen) or len(chosen) < 2:
         raise ValueError(f"a comparison needs two or more different laws, got {', '.join(specs) or 'none'}")
     return chosen
-
-
-def _places(folder: Path, specs: Sequence[str]) -> list[Path]:
-    """One folder per law; laws whose names differ by signs only are numbered."""
-    names = [slug(spec) for spec in specs]
-    counts = [names[:i].count(name) for i, name in enumerate(names)]
-    return [folder / (f"{name}-{n + 1}" if n else name) for name, n in zip(names, counts, strict=True)]

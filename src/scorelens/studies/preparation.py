@@ -41,14 +41,25 @@ def prepare(
     ``check`` is given the shape of a sample, and refuses what cannot be used, before the spectrum is fitted.
     What is odd but can be handled (constant features, say) is a ``UserWarning``.
     """
+    train, held_out = split(config, seed, check)
+    return Prepared(train, held_out, spectrum_of(train, config))
+
+
+def split(
+    config: DataConfig, seed: int, check: Callable[[tuple[int, ...]], None] | None = None
+) -> tuple[Data, Data]:
+    """Training and held-out data, as `prepare` says."""
     whole = sources.load(config.spec, n_samples=config.n_samples, seed=seed)
     if check is not None:
         check(whole.event_shape)
     for note in whole.warnings:
-        warnings.warn(note, UserWarning, stacklevel=2)
-    train, held_out = whole.split(config.held_out, seed)
-    spectrum = fit_spectrum(train.blocks, train.event_shape, n_modes=_n_modes(config, train))
-    return Prepared(train, held_out, spectrum)
+        warnings.warn(note, UserWarning, stacklevel=3)
+    return whole.split(config.held_out, seed)
+
+
+def spectrum_of(train: Data, config: DataConfig) -> Spectrum:
+    """The spectrum of training data, with as many modes as ``config`` says."""
+    return fit_spectrum(train.blocks, train.event_shape, n_modes=_n_modes(config, train))
 
 
 def _n_modes(config: DataConfig, train: Data) -> int | None:

@@ -4,7 +4,7 @@ from scorelens.training.build import build_denoiser, build_loss, build_precondit
 from scorelens.training.checkpoints import CorruptCheckpoint
 from scorelens.training.descent import DescentRecord, descend
 from scorelens.training.failure import NonFiniteLoss
-from scorelens.training.load import load_denoiser, trained_steps
+from scorelens.training.load import event_shape, load_denoiser, trained_steps
 from scorelens.training.loop import train
 from scorelens.training.schedule import measurement_steps
 
@@ -16,6 +16,7 @@ __all__ = [
     "build_loss",
     "build_preconditioner",
     "descend",
+    "event_shape",
     "load_denoiser",
     "measurement_steps",
     "train",

@@ -4,26 +4,38 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from scorelens import estimators
+from scorelens.estimators import FittedDenoiser
 from scorelens.networks import PreconditionedDenoiser
 from scorelens.networks import file as denoiser_file
-from scorelens.results import Run
+from scorelens.results import Run, is_estimation
 from scorelens.training import checkpoints
 
 
-def load_denoiser(path: str | Path) -> PreconditionedDenoiser:
+def load_denoiser(path: str | Path) -> PreconditionedDenoiser | FittedDenoiser:
     """The denoiser of a run folder, a checkpoint folder or a ``.safetensors`` file, on the CPU, evaluating.
 
-    A run gives its latest undamaged checkpoint, a checkpoint its averaged weights if it has them.
-    Nothing in a file is executed. Raises ``ValueError`` naming the file and the remedy.
+    A run gives its latest undamaged checkpoint, a checkpoint its averaged weights if it has them; a file may
+    also be that of a fitted estimator. Nothing in a file is executed. Raises ``ValueError`` naming the file
+    and the remedy.
     """
     path = _checkpoint(Path(path))
+    if is_estimation(path):
+        found = ", ".join(sorted(file.name for file in path.glob("*.safetensors") if file.stem != "spectrum"))
+        raise ValueError(f"{path} holds several estimators; give the file of one: {found}")
     if path.is_dir():
         checksums = checkpoints.verified_state(path)["checksums"]
         name = checkpoints.EMA if checkpoints.EMA in checksums else checkpoints.MODEL
         return denoiser_file.load(path / name)
     if not path.is_file():
         raise ValueError(f"{path} does not exist; give a run folder, a checkpoint folder or a file")
-    return denoiser_file.load(path)
+    return estimators.load(path) if estimators.is_estimator(path) else denoiser_file.load(path)
+
+
+def event_shape(denoiser: PreconditionedDenoiser | FittedDenoiser) -> tuple[int, ...]:
+    """Shape of the samples that a loaded denoiser was made for."""
+    made_by = denoiser if isinstance(denoiser, FittedDenoiser) else denoiser.network
+    return tuple(made_by.event_shape)  # pyright: ignore[reportArgumentType]
 
 
 def trained_steps(path: str | Path) -> int:

@@ -9,7 +9,7 @@ from scorelens.analysis import spec as written
 from scorelens.analysis.named_estimators.row import About, NamedEstimator, Values, grammar
 from scorelens.analysis.spec import Option
 from scorelens.core.filters import GradientFlow, MinimumNorm, Ridge, SpectralCutoff
-from scorelens.estimators import EnergyScore, Estimator, WeightScore
+from scorelens.estimators import EnergyScore, Estimator, TimeSeparableScore, WeightScore
 from scorelens.estimators.spectral import (
     AffineRule,
     BinsRule,
@@ -38,18 +38,20 @@ _SOLVERS: dict[str, Callable[[float, float], Solver]] = {
 _USE_STRENGTH, _USE_ORDER = ("smooth", "ridge", "cutoff", "gradient-flow"), ("smooth",)
 
 
-def _options(solver: str, *matchings: str) -> dict[str, Option]:
+def _solved(solver: str) -> dict[str, Option]:
     return {
         "solver": written.one_of(solver, _SOLVERS),
         "strength": written.positive(None),
         "order": Option(None, written.non_negative(0, "").read, "a number >= 0"),
-        "matching": written.one_of("denoising", matchings),
-        "repeats": written.whole(1, 1),
     }
 
 
+def _options(solver: str, *matchings: str) -> dict[str, Option]:
+    matched = {"matching": written.one_of("denoising", matchings), "repeats": written.whole(1, 1)}
+    return _solved(solver) | matched
+
+
 _ENERGY = _options("smooth", "denoising", "implicit", "sliced")
-#: Features of steps have no roughness, so that the smooth solver is not offered to start with.
 _WEIGHTS = _options("exact", "denoising", "implicit")
 
 
@@ -148,6 +150,17 @@ ROWS: tuple[NamedEstimator, ...] = (
         grammar("hermite", "hermite:4 or hermite:4,solver=exact", {**_DEGREE, **_ENERGY}, "degree"),
         "log density of Hermite polynomials up to that degree",
         _energy(_hermite),
+        check=_fits(_hermite),
+    ),
+    NamedEstimator(
+        grammar(
+            "time-separable",
+            "time-separable:4 or time-separable:4,solver=smooth",
+            {**_DEGREE, **_solved("exact")},
+            "degree",
+        ),
+        "log density of Hermite polynomials times functions of the noise level, solved for all at once",
+        lambda values, about: TimeSeparableScore(features=_hermite(values, about), solver=_solver(values)),
         check=_fits(_hermite),
     ),
     NamedEstimator(

@@ -1,0 +1,126 @@
+"""Closed-form score estimators of one data set: fitted, kept, measured against floors and each other."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from scorelens import report
+from scorelens.analysis.named_estimators import DEFAULT, About, ChosenEstimator, estimators_named
+from scorelens.core import checks
+from scorelens.core.denoiser import Denoiser
+from scorelens.results import EstimateConfig, Estimation
+from scorelens.results.dataset_store import require_empty
+from scorelens.results.options import OPTIONS
+from scorelens.studies.configure import configure
+from scorelens.studies.estimator_fits import FAILURES, Fitted, fit_all, reason
+from scorelens.studies.estimator_measurement import Measurement
+from scorelens.studies.estimator_views import views
+from scorelens.studies.folders import new_folder, slug
+from scorelens.studies.preparation import Prepared, spectrum_of, split
+
+#: Sections of a run's configuration that an estimate has too.
+SECTIONS = ("data", "sampler")
+
+
+def estimate(
+    data: str = "digits",
+    estimators: str | Sequence[str] = DEFAULT,
+    *,
+    out: Path | str | None = None,
+    **options: Any,
+) -> Estimation:
+    """Fit ``estimators`` to ``data``, save and measure each, sample from it, and write the page.
+
+    ``estimators`` are written as `scorelens.analysis.named_estimators.ESTIMATORS` says, in a list or
+    separated by commas; ``options`` are those names of `studies.OPTIONS` that concern data and sampler, and
+    ``seed``. An estimator that cannot be fitted is named with its reason (here as a ``UserWarning``, and on
+    the page) while the others go on.
+
+    Raises ``ValueError`` for bad input before any work, and if not one estimator can be fitted.
+
+    >>> found = estimate("moons", "gaussian,gmm:10", out="runs/two")  # doctest: +SKIP
+    >>> found.report_path  # doctest: +SKIP
+    PosixPath('runs/two/report.html')
+    """
+    chosen = estimators_named(estimators if isinstance(estimators, str) else list(estimators))
+    config = _configured(data, chosen, options)
+    folder = new_folder(f"estimate-{slug(data)}", out)
+    require_empty(folder)
+    prepared = _prepared(config, chosen)
+    fitted = fit_all(chosen, prepared.train[:], _about(prepared, config.seed), folder)
+    made = _measured(config, folder, prepared, fitted)
+    report.build_estimation(made.path)
+    return made
+
+
+def _configured(data: str, chosen: Sequence[ChosenEstimator], options: dict[str, Any]) -> EstimateConfig:
+    allowed = [name for name, (section, _) in OPTIONS.items() if section in SECTIONS]
+    for name in options:
+        checks.choice("option of an estimate", name, [*allowed, "seed"])
+    run = configure(data, **options)
+    return EstimateConfig(
+        estimators=tuple(one.spec for one in chosen),
+        seed=run.seed,
+        data=run.data,
+        sampler=run.sampler,
+        measurement=run.measurement,
+    )
+
+
+def _prepared(config: EstimateConfig, chosen: Sequence[ChosenEstimator]) -> Prepared:
+    """The data, once every estimator has agreed to take them."""
+    train, held_out = split(config.data, config.seed)
+    about = About(train.event_shape, len(train), seed=config.seed)
+    for one in chosen:
+        one.check_data(about)
+    return Prepared(train, held_out, spectrum_of(train, config.data))
+
+
+def _about(prepared: Prepared, seed: int) -> About:
+    scale = math.sqrt(prepared.spectrum.total_variance / prepared.train.dim)
+    return About(prepared.train.event_shape, len(prepared.train), scale, seed)
+
+
+def _measured(
+    config: EstimateConfig, folder: Path, prepared: Prepared, fitted: Sequence[Fitted]
+) -> Estimation:
+    measurement = Measurement.of(prepared, config.run)
+    fits, errors, samples = [], {}, {}
+    for one in fitted:
+        problems = [one.fit.problem]
+        if one.denoiser is not None:
+            problems.append(_kept(one, "measured", measurement.errors, errors))
+            problems.append(_kept(one, "sampled from", measurement.samples, samples))
+        fits.append(one.fit.model_copy(update={"problem": "; ".join(filter(None, problems))}))
+    if not errors:
+        raise ValueError(f"no estimator could be measured: {'; '.join(fit.problem for fit in fits)}")
+    datasets: dict[str, Any] = {
+        "explained": measurement.explained(errors),
+        "data_examples": measurement.examples,
+    }
+    if samples:
+        datasets["samples"] = xr.concat(
+            list(samples.values()), dim=xr.IndexVariable("estimator", list(samples)), combine_attrs="override"
+        )
+    measured = {one.fit.spec: one.denoiser for one in fitted if one.fit.spec in errors}
+    datasets |= views(measured, prepared.train)  # pyright: ignore[reportArgumentType]
+    made = Estimation.create(folder, config, measurement.sigmas, fits, datasets)
+    prepared.spectrum.save(made.spectrum_path)
+    return made
+
+
+def _kept(one: Fitted, done: str, measure: Callable[[Denoiser], Any], found: dict[str, Any]) -> str:
+    """Put what ``measure`` finds in ``found``; if it fails, warn and return why."""
+    try:
+        found[one.fit.spec] = measure(one.denoiser)  # pyright: ignore[reportArgumentType]
+    except FAILURES as error:
+        problem = f"could not be {done}: {reason(error).partition(':')[0]}"
+        warnings.warn(f"estimator {one.fit.spec} {problem}", UserWarning, stacklevel=2)
+        return problem
+    return ""
