@@ -23,7 +23,7 @@ class Authenticity:
     share: Estimate
     held_out: Estimate
     authentic: np.ndarray = field(repr=False)
-    reference: ClassVar[str] = "alaa2022, Sec. 3"
+    reference: ClassVar[str] = "alaa2022"
 
 
 def authenticity(

@@ -41,7 +41,7 @@ class CopyingTest:
     cell_z: np.ndarray = field(repr=False)
     cell_weight: np.ndarray = field(repr=False)
     n_left_out: int = 0
-    reference: ClassVar[str] = "meehan2020, Sec. 3"
+    reference: ClassVar[str] = "meehan2020"
 
 
 def copying_test(

@@ -41,6 +41,8 @@ class SampleMemorization:
       smaller number of the two). 1 for a model that knows the training points no better than others.
     - ``closer_to_train``: share of samples nearer to these training points than to these held-out points;
       1/2 for such a model.
+    - ``below_third``: share of samples with nearness below 1/3, the usual criterion (yoon2023), which no
+      held-out data calibrate.
     - ``copies``: samples nearer to a training point than fresh data ever are; see `NearCopies`.
     - ``copying``: the test C_T; see `CopyingTest`.
     - ``authenticity``: see `Authenticity`.
@@ -59,6 +61,7 @@ class SampleMemorization:
     train_over_held_out: Estimate
     closer_to_train: Estimate
     n_compared: int
+    below_third: Estimate
     copies: NearCopies
     copying: CopyingTest
     authenticity: Authenticity
@@ -129,6 +132,7 @@ def examine_samples(
         train_over_held_out=median(pair.ratio, level),
         closer_to_train=share(pair.closer, len(nearest), level),
         n_compared=pair.n_compared,
+        below_third=share(int((near < 1 / 3).sum()), len(near), level),
         copies=near_copies(near, held_out_near, false_alarm, level),
         copying=_copying(points, nearest, held_out_nearest, n_cells, seed),
         authenticity=_authenticity(points.train, search, found, fresh, level),
