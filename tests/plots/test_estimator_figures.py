@@ -114,3 +114,8 @@ def test_the_curve_shows_medians_bands_and_the_expected_place(curve):
     np.testing.assert_array_equal(band.y[:3], curve["error_low"].values[0])
     np.testing.assert_array_equal(band.y[3:], curve["error_high"].values[0][::-1])
     assert drawn.layout.shapes[0].x0 == drawn.layout.shapes[0].x1 == 1.0
+    whole, lower = (10 ** np.array(v["layout"]["yaxis.range"]) for v in drawn.layout.meta["views"])
+    assert whole[1] > float(curve["error_high"].max())
+    assert lower[0] < float(curve["error_low"].min())
+    zero = float(curve["error_of_zero"].mean())
+    assert 10 * zero < lower[1] < 20 * zero

@@ -6,9 +6,10 @@ import numpy as np
 import plotly.graph_objects as go
 import xarray as xr
 
-from scorelens.plots import style
+from scorelens.plots import controls, style
 
 COLOURS = (style.VERMILION, style.BLUE, style.GREEN)
+WHOLE, LOWER = "all", "up to 10 × a score of zero"
 SYMBOLS = ("circle", "diamond", "square")
 BANDS = ("rgba(213,96,58,0.18)", "rgba(58,123,208,0.18)", "rgba(39,149,122,0.18)")
 
@@ -17,16 +18,17 @@ def overparametrisation(dataset: xr.Dataset) -> go.Figure:
     """Median error over ``m / (N d)``, both logarithmic, of `scorelens.analysis.overparametrisation`.
 
     One line per solver with the band between its quantiles over the seeds; the dashed line is the error of a
-    score of zero, the dotted one the place where features and equations are equally many.
+    score of zero, the dotted one the place where features and equations are equally many. Views: the whole
+    peak, and what lies below it.
     """
     ratio = dataset["ratio"].values
     drawn = style.figure(height=480)
     for i, name in enumerate(dataset["solver"].values):
         drawn.add_traces(_solver(dataset.isel(solver=i), str(name), i))
     drawn.add_trace(_zero(dataset, ratio))
-    bounds = [dataset["error_low"].values.ravel(), dataset["error_high"].values.ravel()]
+    low, high = (dataset[name].values.ravel() for name in ("error_low", "error_high"))
+    near = np.append(low, 10 * float(dataset["error_of_zero"].mean()))
     drawn.update_xaxes(**style.log_axis("features per equation, m / (N d)", ratio))
-    drawn.update_yaxes(**style.log_axis("excess held-out loss", np.concatenate(bounds)))
     drawn.add_vline(
         x=float(dataset["peak_expected"]), line={"color": style.GREY, "width": 1.5, "dash": "dot"}
     )
@@ -43,6 +45,13 @@ def overparametrisation(dataset: xr.Dataset) -> go.Figure:
     )
     drawn.update_layout(showlegend=True)
     style.legend_below(drawn)
+    shown = [True] * (2 * dataset.sizes["solver"] + 1)
+    axes = {WHOLE: np.concatenate([low, high]), LOWER: near[near <= near[-1]]}
+    views = {
+        label: (shown, controls.axis_change("yaxis", style.log_axis("excess held-out loss", values)))
+        for label, values in axes.items()
+    }
+    controls.add_views(drawn, "show", views)
     return drawn
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from scorelens import plots
-from scorelens.analysis.score_field import OF_THE_DATA
+from scorelens.analysis.score_field import OF_THE_DATA, UP_TO_A_FACTOR
 from scorelens.report.panel import Panel, Section
 from scorelens.report.table import Table
 
@@ -16,7 +16,7 @@ def score_field(dataset: xr.Dataset) -> Section:
     caption = (
         "Arrows show σ × score (minus the predicted noise), and saturate: one of length u is drawn "
         "u / √(1 + u²) times as long as the step between arrows. Dark is dense. Choose the estimator, move "
-        f"the noise level.{_borrowed(dataset)}"
+        f"the noise level.{_about_densities(dataset)}"
     )
     panel = Panel("score-arrows", "Score over density", caption, plots.score_field(dataset), _table(dataset))
     return Section(
@@ -31,16 +31,18 @@ def score_field(dataset: xr.Dataset) -> Section:
     )
 
 
-def _borrowed(dataset: xr.Dataset) -> str:
-    """Whose score is not that of the density behind it."""
-    names = [
-        str(name)
-        for name, whose in zip(dataset["estimator"].values, dataset["density"].values, strict=True)
-        if whose == OF_THE_DATA
-    ]
-    if not names:
-        return ""
-    return f" No density is known of {', '.join(names)}: behind it is that of the noised data."
+def _about_densities(dataset: xr.Dataset) -> str:
+    """Whose score is not that of the density behind it, and whose density is no law."""
+    borrowed, unscaled = (_with(dataset, kind) for kind in (OF_THE_DATA, UP_TO_A_FACTOR))
+    about = f" No density is known of {borrowed}: behind it is that of the noised data." if borrowed else ""
+    if unscaled:
+        about += f" That of {unscaled} is known up to a factor, and may grow without end far from the data."
+    return about
+
+
+def _with(dataset: xr.Dataset, kind: str) -> str:
+    pairs = zip(dataset["estimator"].values, dataset["density"].values, strict=True)
+    return ", ".join(str(name) for name, whose in pairs if whose == kind)
 
 
 def _table(dataset: xr.Dataset) -> Table:
