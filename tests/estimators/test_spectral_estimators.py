@@ -7,7 +7,17 @@ import pytest
 import torch
 
 from scorelens.core.filters import MinimumNorm, Ridge, SpectralCutoff
-from scorelens.estimators import DiagonalGaussian, Empirical, EnergyScore, Gaussian, WeightScore
+from scorelens.estimators import (
+    DiagonalGaussian,
+    Empirical,
+    EnergyScore,
+    Gaussian,
+    TimeSeparableScore,
+    WeightScore,
+    features,
+    load,
+    save,
+)
 from scorelens.estimators.features import Bins, Fourier, Hermite, Monomials
 from scorelens.estimators.normal_equations import NormalEquations
 from scorelens.estimators.spectral import (
@@ -99,17 +109,22 @@ def test_below_the_table_the_score_is_kept():
     torch.testing.assert_close(denoiser.score(x, 1e-3), denoiser.score(x, 0.1), rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.parametrize("matching", ["implicit", "sliced"])
-def test_draws_tend_to_the_exact_average(matching):
+@pytest.mark.parametrize(
+    ("member", "matching"), [(EnergyScore, "implicit"), (EnergyScore, "sliced"), (WeightScore, "implicit")]
+)
+def test_draws_tend_to_the_exact_average(member, matching):
     """[S16]: the same population equations; the error falls as one over the root of the draws."""
-    data, errors = mixture(30), []
-    exact = EnergyScore(features=HermiteRule(3), solver=Exact(), sigmas=(0.8,)).fit(data)
-    x = noised(data, 0.8, n=20)
-    for repeats in (30, 3000):
-        drawn = EnergyScore(
-            features=HermiteRule(3), solver=Exact(), sigmas=(0.8,), matching=matching, repeats=repeats
-        ).fit(data)
-        errors.append(float((drawn(x, 0.8) - exact(x, 0.8)).square().mean().sqrt()))
+    data, errors = mixture(15), []
+    settings = {
+        "features": HermiteRule(3, constant=member is WeightScore),
+        "solver": Exact(),
+        "sigmas": (0.8,),
+    }
+    exact, x = member(**settings).fit(data), noised(data, 0.8, n=15)
+    for repeats in (20, 2000):
+        drawn = [member(**settings, matching=matching, repeats=repeats, seed=n).fit(data) for n in range(4)]
+        missed = torch.stack([one(x, 0.8) - exact(x, 0.8) for one in drawn])
+        errors.append(float(missed.square().mean().sqrt()))
     assert errors[1] < errors[0] / 4
     assert errors[1] < 0.05
 
@@ -117,12 +132,12 @@ def test_draws_tend_to_the_exact_average(matching):
 @pytest.mark.parametrize("matching", ["implicit", "sliced"])
 def test_the_exact_system_is_that_of_draws_within_its_standard_error(matching):
     level = NoiseLevel(mixture(25) / 1.3, alpha=0.8, std=0.6)
-    features = FourierRule(degree=2, period=6.0)(2)
-    exact = EnergyScore().equations(features, level)
+    waves = FourierRule(degree=2, period=6.0)(2)
+    exact = EnergyScore().equations(waves, level)
     matrices, vectors = [], []
     for seed in range(20):
         estimator = EnergyScore(matching=matching, repeats=40, seed=seed)
-        drawn = estimator.equations(features, level)
+        drawn = estimator.equations(waves, level)
         matrices.append(drawn.matrix)
         vectors.append(drawn.vector)
     for found, expected in ((np.array(matrices), exact.matrix), (np.array(vectors), exact.vector)):
@@ -282,3 +297,30 @@ def test_bad_settings_are_refused():
         EnergyScore().fit(np.ones((5, 2)))
     with pytest.raises(ValueError, match="one dimension"):
         WeightScore(features=BinsRule()).fit(mixture(9))
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        EnergyScore(features=MonomialRule(3)),
+        EnergyScore(features=HermiteRule(3)),
+        EnergyScore(features=FourierRule(2)),
+        EnergyScore(features=FourierRule(n_random=3, quadratic=False)),
+        WeightScore(features=BinsRule(5, constant=True), solver=Filtered()),
+        TimeSeparableScore(features=HermiteRule(3), rates=(2.0, 4.0)),
+    ],
+)
+def test_any_features_come_back_from_a_file(estimator, tmp_path):
+    denoiser, x = estimator.fit(mixture(40)[:, :1]), noised(mixture(40)[:, :1], 0.7)
+    save(denoiser, tmp_path / "fit.safetensors")
+    loaded = load(tmp_path / "fit.safetensors")
+    assert type(loaded.features) is type(denoiser.features)
+    for sigma in (0.01, 0.7, 300.0):
+        assert torch.equal(loaded(x, sigma), denoiser(x, sigma))
+
+
+def test_features_that_are_not_registered_are_named_on_loading(tmp_path, monkeypatch):
+    save(EnergyScore(features=HermiteRule(2)).fit(mixture(40)), tmp_path / "fit.safetensors")
+    monkeypatch.setattr(features, "ALL", ())
+    with pytest.raises(ValueError, match="unknown feature map 'hermite'"):
+        load(tmp_path / "fit.safetensors")
