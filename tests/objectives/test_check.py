@@ -214,3 +214,11 @@ def test_a_common_factor_is_no_bug_but_is_said(factor, words):
 def test_bad_input_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         check_objectives(bent, **({"data": data(200)} | change))
+
+
+def test_a_trace_against_a_matrix_keeps_no_jacobian():
+    generator = torch.Generator().manual_seed(3)
+    a, b = (torch.randn(3, 3, generator=generator, dtype=torch.float64) for _ in range(2))
+    at = ScoreAt(lambda x: torch.tanh(x @ a.T), torch.randn(5, 3, generator=generator, dtype=torch.float64))
+    expected = torch.einsum("ij,nij->n", b, at.jacobian())
+    torch.testing.assert_close(at.trace_against(b), expected, rtol=1e-12, atol=1e-12)

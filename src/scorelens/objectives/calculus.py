@@ -64,6 +64,18 @@ class ScoreAt:
             0
         )
 
+    def trace_against(self, matrix: Tensor) -> Tensor:
+        """``tr(matrix^T grad s)``, shape ``(batch,)``, for a ``matrix (d, d)``: d reverse passes, and no
+        Jacobian is kept.
+
+        >>> ScoreAt(lambda x: -x, torch.ones(1, 2)).trace_against(torch.tensor([[3.0, 1.0], [1.0, 2.0]]))
+        tensor([-5.])
+        """
+        axes = torch.eye(self.value.shape[1], dtype=self._x.dtype, device=self._x.device)
+        rows = matrix.to(self._x)
+        parts = [(self.pulled_back(e.expand_as(self.value)) @ row) for e, row in zip(axes, rows, strict=True)]
+        return torch.stack(parts).sum(0)
+
     def jacobian(self) -> Tensor:
         """``grad s``, shape ``(batch, d, d)``, row i the gradient of ``s_i``: d reverse passes."""
         axes = torch.eye(self.value.shape[1], dtype=self._x.dtype, device=self._x.device)

@@ -110,7 +110,7 @@ class ProjectedIsSliced(Identity):
     def parts(self, score: Score, draws: Draws, law: ProjectionLaw) -> tuple[Tensor, Tensor]:
         at = ScoreAt(score, draws.x)
         sigma = law.covariance(at.value.shape[1]).to(at.value)
-        return -((at.value @ sigma) * given(draws.true_score)).sum(1), law.mean_of_quadratic(at.jacobian())
+        return -((at.value @ sigma) * given(draws.true_score)).sum(1), at.trace_against(sigma)
 
 
 @final
