@@ -3,7 +3,10 @@
 The two matrix products ``x @ points^T`` and ``weights @ points`` are timed alone, as one product each with
 their results allocated beforehand. Every route is run once to warm up; the least of the repetitions counts.
 
-    python benchmarks/empirical.py [--points 60000] [--dim 784] [--batch 256] [--repeats 3]
+A second table sets the denoiser of the nearest points against the one of all points: calling it, the
+posterior covariance of one event, and the largest bound on its error.
+
+    python benchmarks/empirical.py [--points 60000] [--dim 784] [--batch 256] [--repeats 3] [--neighbours 100]
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--sigma", type=float, nargs="+", default=[0.01, 0.3, 1.0, 10.0])
+    parser.add_argument("--neighbours", type=int, default=100)
     given = parser.parse_args()
     generator = torch.Generator().manual_seed(0)
     points = smooth_images(given.points, given.dim, generator)
@@ -41,6 +45,26 @@ def main() -> None:
         plain = seconds(lambda x=x, s=sigma: softmax_of_distances(x, points, s), given.repeats)
         times = f"{products:.3f} s | {ours:.3f} s | {plain:.3f} s"
         print(f"| {sigma:g} | {times} | {ours / products:.2f} | {plain / ours:.2f} |")
+    against_nearest(points, given.batch, given.sigma, given.neighbours, given.repeats)
+
+
+def against_nearest(points: Tensor, batch: int, sigmas: list[float], neighbours: int, repeats: int) -> None:
+    """Time of all points over that of the nearest, and the bound on the error of these."""
+    generator = torch.Generator().manual_seed(1)
+    whole, nearest = Empirical().fit(points), Empirical(neighbours=neighbours).fit(points)
+    print(
+        f"\n| sigma | calling: all / {neighbours} nearest | covariance: all / nearest | largest error bound |"
+    )
+    print("| --- | --- | --- | --- |")
+    for sigma in sigmas:
+        x = points[:batch] + sigma * torch.randn(batch, points.shape[1], generator=generator)
+        called = [seconds(lambda d=d, x=x, s=sigma: d(x, s), repeats) for d in (whole, nearest)]
+        spread = [
+            seconds(lambda d=d, x=x, s=sigma: d.posterior_covariance(x[:1], s), repeats)
+            for d in (whole, nearest)
+        ]
+        bound = float(nearest.truncation_error(x, sigma).max())
+        print(f"| {sigma:g} | {called[0] / called[1]:.2f} | {spread[0] / spread[1]:.1f} | {bound:.1e} |")
 
 
 def smooth_images(n: int, dim: int, generator: torch.Generator) -> Tensor:
