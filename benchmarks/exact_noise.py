@@ -6,10 +6,10 @@ Hermite polynomials. The alternative draws noise afresh for every point and adds
 ``J n / std`` in blocks that fit the cache, in NumPy: gradients written out for the family, one matrix product
 per block, so that nothing but the drawing and the products takes time.
 
-Exact and Monte Carlo assemblies run in turns in one process, on one thread if ``OMP_NUM_THREADS=1``; the
-median of the exact times counts. Errors are relative, in the Frobenius norm of ``(A, b)``, and of the score
-of the solved system in mean square over noised points; what is exact is measured against Gauss-Hermite
-quadrature of 40 nodes per axis.
+Exact and Monte Carlo assemblies run in turns in one process, and CPU seconds are compared, which other work
+on the machine disturbs least: run it with ``OMP_NUM_THREADS=1``. Of the exact times the median counts. Errors
+are relative, in the Frobenius norm of ``(A, b)``, and of the score of the solved system in mean square over
+noised points; what is exact is measured against Gauss-Hermite quadrature of 40 nodes per axis.
 
     python benchmarks/exact_noise.py [--points 8] [--draws 1000000] [--std 0.5]
     python benchmarks/exact_noise.py --points 1000 --draws 10000     # seconds for 10^6 draws: multiplied up
@@ -175,12 +175,12 @@ def mixture(n: int) -> np.ndarray:
 
 
 def timed(make: Callable[[], NormalEquations], repeats: int) -> tuple[NormalEquations, float]:
-    """What ``make`` returns, and the median wall-clock time."""
+    """What ``make`` returns, and the median of its CPU seconds."""
     spent = []
     for _ in range(repeats):
-        begin = time.perf_counter()
+        begin = time.process_time()
         made = make()
-        spent.append(time.perf_counter() - begin)
+        spent.append(time.process_time() - begin)
     return made, float(np.median(spent))  # pyright: ignore[reportPossiblyUnbound]
 
 
