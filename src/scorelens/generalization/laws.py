@@ -26,6 +26,13 @@ class ComponentNodes(NamedTuple):
     weight: np.ndarray
     target_mean: np.ndarray | None
     target_covariance: np.ndarray | None
+    component: int
+
+    def target(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and covariance of the target; ``ValueError`` where there is no noise."""
+        if self.target_mean is None or self.target_covariance is None:
+            raise ValueError("std must be > 0: without noise there is no target, only second moments")
+        return self.target_mean, self.target_covariance
 
 
 @final
@@ -183,9 +190,14 @@ class DataLaw:
             z, of_node = rule.nodes(centre, scale)
             x = centre + (z * scale) @ vectors[k].T
             if spread is None:
-                yield ComponentNodes(x, weight * of_node, None, None)
+                yield ComponentNodes(x, weight * of_node, None, None, k)
             else:
-                yield ComponentNodes(x, weight * of_node, -(z / scale) @ vectors[k].T, spread[k])
+                yield ComponentNodes(x, weight * of_node, -(z / scale) @ vectors[k].T, spread[k], k)
+
+    def point_directions(self) -> np.ndarray:
+        """Projector on the directions in which each component is a point, ``(k, d, d)``."""
+        values, vectors = self._eigen
+        return np.einsum("kij,kj,klj->kil", vectors, np.where(values == 0, 1.0, 0.0), vectors)
 
     def nodes(
         self, alpha: float, std: float, order: int, breaks: ArrayLike | None = None

@@ -56,16 +56,18 @@ def integral_from_zero(function: Callable[[np.ndarray], np.ndarray], t: np.ndarr
 
 
 def refined(
-    rule: Callable[[Level], np.ndarray], levels: Sequence[Level], rtol: float, what: str
+    rule: Callable[[Level], np.ndarray], levels: Sequence[Level], rtol: float, what: str, sizes: int = 0
 ) -> np.ndarray:
     """``rule(level)`` at the first level that agrees with the one before, relative to the largest entry.
 
-    Raises ``ValueError`` that names ``what`` if the last two still differ.
+    The last ``sizes`` entries only say how large the terms were that were added: they count as the largest
+    entry, and need not agree. Raises ``ValueError`` that names ``what`` if the last two still differ.
     """
     coarse = rule(levels[0])
     for level in levels[1:]:
         fine = rule(level)
-        if np.abs(fine - coarse).max(initial=0.0) <= rtol * np.abs(fine).max(initial=0.0):
+        difference = np.abs(fine - coarse)[..., : np.shape(fine)[-1] - sizes] if sizes else fine - coarse
+        if np.abs(difference).max(initial=0.0) <= rtol * np.abs(fine).max(initial=0.0):
             return fine
         coarse = fine
     raise ValueError(f"{what} did not converge in {len(levels)} refinements; take a smoother integrand")

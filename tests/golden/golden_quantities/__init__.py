@@ -7,6 +7,7 @@ from golden_quantities import (
     estimation,
     estimators,
     flow,
+    generalization,
     layers,
     objectives,
     one_layer,
@@ -14,7 +15,18 @@ from golden_quantities import (
     regression,
 )
 
-ROOMS = (one_layer, preconditioned, regression, layers, convolution, flow, estimation, objectives, estimators)
+ROOMS = (
+    one_layer,
+    preconditioned,
+    regression,
+    layers,
+    convolution,
+    flow,
+    estimation,
+    objectives,
+    estimators,
+    generalization,
+)
 TABLE = {
     (model, quantity): function
     for room in ROOMS
