@@ -30,7 +30,10 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.strip().endswith("[]"), done.stdout[-200:]
 
 
-@pytest.mark.parametrize("command", ["study", "forecast", "train", "measure", "reproduce", "report"])
+@pytest.mark.parametrize(
+    "command",
+    ["study", "forecast", "train", "measure", "check-objectives", "estimate", "reproduce", "report"],
+)
 def test_every_command_has_help_with_an_example(command: str) -> None:
     done = scorelens(command, "--help")
     assert done.returncode == 0

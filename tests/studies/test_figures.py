@@ -13,6 +13,8 @@ import xarray as xr
 from scorelens import studies
 from scorelens.results import CorruptMeasurement, Reproduction, schema
 from scorelens.studies.figures import ALL
+from scorelens.studies.figures.objectives import Objectives
+from scorelens.studies.objective_scores import Budget
 from scorelens.studies.reproduction import figure_study
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +28,9 @@ def stored(made: Reproduction) -> dict[str, xr.Dataset]:
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Reproduction]:
     top = tmp_path_factory.mktemp("figures")
-    return {name: studies.reproduce(name, out=top / name) for name in NAMES}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Objectives, "budget", Budget(n_seeds=2, steps=2, n_points=64, n_test=200))
+        return {name: studies.reproduce(name, out=top / name) for name in NAMES}
 
 
 @pytest.fixture

@@ -13,16 +13,26 @@ from scorelens.report.sections.repeat import CITATIONS
 from scorelens.report.table import Table
 
 PAPER = "Wang & Pehlevan 2025"
+CLOSED_FORMS = (
+    "Closed forms, quadratures and integrated equations only: nothing is random, nothing is trained."
+)
 
 
 @final
 @dataclass(frozen=True)
 class Claim:
-    """What the paper says: ``place`` is where, ``equations`` are those the library evaluates for it."""
+    """What a paper says: ``place`` is where, ``equations`` are those the library evaluates for it.
+
+    ``source`` names the paper, ``citation`` are (for, source) of the whole reference; ``computed`` says how
+    the numbers come about.
+    """
 
     text: str
     place: str
     equations: str
+    source: str = PAPER
+    citation: tuple[str, str] = CITATIONS[0]
+    computed: str = CLOSED_FORMS
 
 
 @final
@@ -64,7 +74,7 @@ def reproduction_page(about: ReproductionPage, sections: Sequence[Section]) -> s
     summary += [f"Also seen: {found}" for found in about.findings.also]
     return render(
         title=about.title,
-        subtitle=f"{about.claim.text} ({PAPER}, {about.claim.place})",
+        subtitle=f"{about.claim.text} ({about.claim.source}, {about.claim.place})",
         problems=[],
         summary=summary,
         sections=[*sections, _repeat(about)],
@@ -82,12 +92,12 @@ def _repeat(about: ReproductionPage) -> Section:
         lead="",
         code=command(about.name),
         notes=(
-            "Closed forms, quadratures and integrated equations only: nothing is random, nothing is trained.",
+            about.claim.computed,
             "The numbers of every figure are in datasets.zarr beside this page, labelled; "
             "scorelens report FOLDER makes the page again from the folder.",
         ),
         tables=(
             Table("What was evaluated, and with what", ("part", "value"), tuple(rows)),
-            Table("To cite", ("for", "source"), (CITATIONS[0], CITATIONS[-1])),
+            Table("To cite", ("for", "source"), (about.claim.citation, CITATIONS[-1])),
         ),
     )

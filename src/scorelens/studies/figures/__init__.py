@@ -4,6 +4,7 @@ from scorelens.studies.figures.depth import Depth
 from scorelens.studies.figures.exponents import Exponents
 from scorelens.studies.figures.figure_study import FigureStudy
 from scorelens.studies.figures.flow_matching import FlowMatching
+from scorelens.studies.figures.objectives import Objectives
 from scorelens.studies.figures.overlaps import Overlaps
 from scorelens.studies.figures.phase_portraits import PhasePortraits
 from scorelens.studies.figures.variances import Variances
@@ -19,5 +20,6 @@ ALL: tuple[type[FigureStudy], ...] = (
     FlowMatching,
     Overlaps,
     Depth,
+    Objectives,
 )
 """Every study that `scorelens reproduce` knows."""
