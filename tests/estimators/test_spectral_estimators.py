@@ -178,6 +178,25 @@ def test_the_energy_is_the_log_density_of_the_noised_gaussian():
     torch.testing.assert_close(difference, difference[:1].expand_as(difference), rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("sigma", [0.02, 0.3, 20.0, 200.0])
+def test_the_energy_has_the_score_as_gradient_within_and_beyond_the_table(sigma):
+    data = correlated()
+    denoiser, x = EnergyScore(sigmas=SIGMAS).fit(data), noised(data, sigma).requires_grad_()
+    (slope,) = torch.autograd.grad(denoiser.log_density_up_to_constant(x, sigma).sum(), x)
+    torch.testing.assert_close(slope, denoiser.score(x.detach(), sigma), rtol=1e-8, atol=1e-10)
+
+
+def test_scores_need_no_gradients_of_their_caller():
+    data = correlated()
+    denoiser, x = EnergyScore(sigmas=SIGMAS).fit(data), noised(data, 0.5)
+    expected = denoiser(x, 0.5), denoiser.jacobian(x, 0.5)
+    for mode in (torch.no_grad, torch.inference_mode):
+        with mode():
+            found = denoiser(x, 0.5), denoiser.jacobian(x, 0.5)
+        assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
+        assert not any(value.requires_grad for value in found)
+
+
 def test_implicit_matching_of_too_few_samples_is_refused_with_its_residual():
     """[S8]: more features than values leave the loss without a minimum."""
     data = mixture(3)

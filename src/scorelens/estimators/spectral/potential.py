@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import torch
@@ -33,12 +34,31 @@ def potential(features: Evaluates, z: Tensor, theta: Tensor) -> Tensor:
 
 
 def gradient(features: Evaluates, z: Tensor, theta: Tensor) -> Tensor:
-    """Gradient of `potential` in ``z``, ``(b, d)``, itself differentiable."""
-    return torch.func.grad(lambda at: potential(features, at, theta).sum())(z)
+    """Gradient of `potential` in ``z``, ``(b, d)``, differentiable if ``z`` is."""
+    with _tracked():
+        at = _tracking(z)
+        total = potential(features, at, theta.clone() if theta.is_inference() else theta).sum()
+        return torch.autograd.grad(total, at, create_graph=z.requires_grad)[0]
 
 
 def jacobian(rule: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """``d rule_i / d x_j`` for a rule that acts on every row of ``x (b, d)`` alone; ``(b, d, d)``."""
-    value, pulled_back = torch.func.vjp(rule, x)  # pyright: ignore[reportAssignmentType]
-    units = torch.eye(value.shape[1], dtype=value.dtype, device=value.device)
-    return torch.stack([pulled_back(unit.expand_as(value))[0] for unit in units], dim=1)
+    with _tracked():
+        at = _tracking(x)
+        totals = rule(at).sum(0)
+        rows = [
+            torch.autograd.grad(one, at, retain_graph=True, create_graph=x.requires_grad) for one in totals
+        ]
+    return torch.stack([row for (row,) in rows], dim=1)
+
+
+@contextmanager
+def _tracked() -> Iterator[None]:
+    """Derivatives are taken here even where the caller wants none of its own."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+def _tracking(x: Tensor) -> Tensor:
+    """``x``, or a copy of it that derivatives can be taken of."""
+    return x if x.requires_grad else x.clone().detach().requires_grad_()
