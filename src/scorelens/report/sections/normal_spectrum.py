@@ -7,7 +7,7 @@ import xarray as xr
 
 from scorelens import plots
 from scorelens.report.panel import Panel, Section
-from scorelens.report.table import Table, text
+from scorelens.report.table import ABSENT, Table
 
 
 def normal_spectrum(dataset: xr.Dataset) -> Section:
@@ -38,32 +38,27 @@ def normal_spectrum(dataset: xr.Dataset) -> Section:
 
 
 def _table(dataset: xr.Dataset) -> Table:
-    rows = []
-    for i, name in enumerate(dataset["estimator"].values):
-        one = dataset.isel(estimator=i)
-        for k, sigma in enumerate(one["sigma"].values):
-            at = one.isel(sigma=k)
-            smallest = at["eigenvalue"].values[at["eigenvalue"].values > 0]
-            cells = (
-                text(float(sigma)),
-                text(float(at["level"])),
-                text(int(at["rank"])),
-                text(int(at["count"])),
-                text(float(np.min(smallest, initial=np.inf)) if smallest.size else None),
-                text(bool(at["bounded"])),
-                str(at["solved_by"].values),
-            )
-            rows.append((str(name), *cells))
-    header = (
-        "estimator",
-        "noise level σ",
-        "fitted at σ",
-        "rank",
-        "features",
-        "smallest eigenvalue / largest",
-        "loss has a minimum",
-        "solved by",
-    )
+    pairs = [
+        dataset.isel(estimator=i, sigma=k)
+        for i in range(dataset.sizes["estimator"])
+        for k in range(dataset.sizes["sigma"])
+    ]
+    columns: dict[str, list[object]] = {
+        "estimator": [str(one["estimator"].values) for one in pairs],
+        "noise level σ": [float(one["sigma"]) for one in pairs],
+        "fitted at σ": [float(one["level"]) for one in pairs],
+        "rank": [int(one["rank"]) for one in pairs],
+        "features": [int(one["count"]) for one in pairs],
+        "smallest eigenvalue / largest": [_smallest(one["eigenvalue"].values) for one in pairs],
+        "loss has a minimum": [bool(one["bounded"]) for one in pairs],
+    }
+    if (dataset["solved_by"].values != ABSENT).any():
+        columns["solved by"] = [str(one["solved_by"].values) for one in pairs]
     alone = np.isnan(dataset["level"].values).any()
     note = "A dash instead of a level: one matrix for all levels at once." if alone else ""
-    return Table("Rank and conditioning, level by level", header, tuple(rows), note)
+    return Table.of_columns("Rank and conditioning, level by level", columns, note)
+
+
+def _smallest(eigenvalues: np.ndarray) -> float:
+    """The smallest that is not 0."""
+    return float(np.min(eigenvalues[eigenvalues > 0], initial=np.inf))

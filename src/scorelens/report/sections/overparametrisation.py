@@ -44,8 +44,8 @@ def _table(dataset: xr.Dataset) -> Table:
     columns: dict[str, list[object]] = {
         "features m": dataset["n_features"].values.tolist(),
         "m / (N d)": dataset["ratio"].values.tolist(),
-        "rank": dataset["rank"].max("seed").values.tolist(),
-        "loss has a minimum": (dataset["ratio"].values <= 1.0).tolist(),
+        "rank": dataset["rank"].min("seed").values.tolist(),
+        "loss has a minimum": (dataset["rank"].min("seed") == dataset["n_features"]).values.tolist(),
     }
     for i, solver in enumerate(dataset["solver"].values):
         columns[str(solver)] = dataset["error_median"].values[i].tolist()
