@@ -186,6 +186,17 @@ def test_the_energy_has_the_score_as_gradient_within_and_beyond_the_table(sigma)
     torch.testing.assert_close(slope, denoiser.score(x.detach(), sigma), rtol=1e-8, atol=1e-10)
 
 
+def test_the_jacobian_of_a_score_that_is_no_gradient():
+    data = mixture(60)
+    estimator = WeightScore(features=HermiteRule(2, constant=True), sigmas=(0.5, 1.0))
+    denoiser, x = estimator.fit(data), noised(data, 0.7)
+    found, step = denoiser.jacobian(x, 0.7), 1e-6
+    for axis, unit in enumerate(torch.eye(2, dtype=torch.float64)):
+        slope = (denoiser(x + step * unit, 0.7) - denoiser(x - step * unit, 0.7)) / (2 * step)
+        torch.testing.assert_close(found[:, :, axis], slope, rtol=1e-7, atol=1e-8)
+    assert (found - found.mT).abs().max() > 1e-3
+
+
 def test_scores_need_no_gradients_of_their_caller():
     data = correlated()
     denoiser, x = EnergyScore(sigmas=SIGMAS).fit(data), noised(data, 0.5)
