@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from abc import abstractmethod
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from scorelens.core import checks
 from scorelens.estimators.features.base import SmoothFeatureMap, refuse_too_large
+from scorelens.estimators.features.pair_products import PairProducts
 
 _CHUNK = 2**21
 """Numbers in one temporary array."""
@@ -83,10 +85,10 @@ class AppellProducts(SmoothFeatureMap):
         return sum(self._curvature(x, np.broadcast_to(e, x.shape)) for e in np.eye(self.dim))  # type: ignore
 
     def _second_moment(self, x0: np.ndarray, alpha: float, std: float) -> np.ndarray:
-        return self._mean_over_pairs(x0, alpha, std)[0]
+        return self._mean_over_pairs(self._value_pairs, x0, alpha, std)
 
     def _gradient_gram(self, x0: np.ndarray, alpha: float, std: float) -> np.ndarray:
-        return self._mean_over_pairs(x0, alpha, std)[1]
+        return self._mean_over_pairs(self._gradient_pairs, x0, alpha, std)
 
     def _mean_jacobian(self, x0: np.ndarray, alpha: float, std: float) -> np.ndarray:
         table = self._averages(x0, alpha, std, self._degree)
@@ -118,39 +120,27 @@ class AppellProducts(SmoothFeatureMap):
             return alpha ** np.arange(degree + 1) * polynomials(x0, degree, self._spread)  # [S22]
         return polynomials(alpha * x0, degree, self._spread - std**2)  # [S20]
 
-    def _mean_over_pairs(self, x0: np.ndarray, alpha: float, std: float) -> tuple[np.ndarray, np.ndarray]:
-        """``E[phi phi^T]`` and ``E[J J^T]``, summed over points in blocks of bounded memory ([S21])."""
+    def _mean_over_pairs(self, pairs: PairProducts, x0: np.ndarray, alpha: float, std: float) -> np.ndarray:
+        """The mean over points, in blocks of bounded memory ([S21])."""
+        block = max(1, _CHUNK // (self.dim * (2 * self._degree + 1)))
+        total = np.zeros((self.n_features, self.n_features))
+        for start in range(0, len(x0), block):
+            part = x0[start : start + block]
+            total += len(part) * pairs.mean(self._averages(part, alpha, std, 2 * self._degree))
+        return total / len(x0)
+
+    @cached_property
+    def _value_pairs(self) -> PairProducts:
+        return self._pairs(derivatives=False)
+
+    @cached_property
+    def _gradient_pairs(self) -> PairProducts:
+        return self._pairs(derivatives=True)
+
+    def _pairs(self, derivatives: bool) -> PairProducts:
         m = self.n_features
         refuse_too_large(f"the matrix of all pairs of {self.name} features", (m, m))
-        block = max(1, _CHUNK // m**2)
-        values, gradients = np.zeros((m, m)), np.zeros((m, m))
-        for start in range(0, len(x0), block):
-            singles = self._averages(x0[start : start + block], alpha, std, 2 * self._degree)
-            value, gradient = self._pairs(singles)
-            values += value.sum(axis=0)
-            gradients += gradient.sum(axis=0)
-        return values / len(x0), gradients / len(x0)
-
-    def _pairs(self, singles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        value = np.ones((len(singles), self.n_features, self.n_features))
-        gradient = np.zeros_like(value)
-        for axis, n in enumerate(self.index.T):
-            both = self._products(singles[:, axis])
-            low = np.maximum(n - 1, 0)
-            f = both[:, n[:, None], n[None, :]]
-            f1 = np.outer(n, n) * both[:, low[:, None], low[None, :]]
-            value, gradient = value * f, value * f1 + gradient * f
-        return value, gradient
-
-    def _products(self, singles: np.ndarray) -> np.ndarray:
-        """``E[f_a f_b]`` of every point, ``(n, degree + 1, degree + 1)``, from the ``E f_n``."""
-        size = self._degree + 1
-        found = np.zeros((len(singles), size, size))
-        for a, b in itertools.product(range(size), repeat=2):
-            for r in range(min(a, b) + 1 if self._spread else 1):
-                weight = math.factorial(r) * math.comb(a, r) * math.comb(b, r) * self._spread**r
-                found[:, a, b] += weight * singles[:, a + b - 2 * r]
-        return found
+        return PairProducts(self.index, self._spread, derivatives)
 
 
 def polynomials(x: np.ndarray, degree: int, spread: float) -> np.ndarray:
