@@ -1,0 +1,90 @@
+"""``scorelens estimate``: what it prints, its page again, its list, and what it refuses."""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from scorelens.analysis.named_estimators import DEFAULT, ESTIMATORS
+from scorelens.cli import options
+from scorelens.cli.main import main
+
+
+@pytest.fixture
+def scorelens(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """The command line in this process: status, standard output and error."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["scorelens", *arguments])
+        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        return int(stopped.value.code or 0), *capsys.readouterr()
+
+    return call
+
+
+def test_an_estimate_its_table_and_its_page_again(scorelens, tmp_path: Path):
+    folder = tmp_path / "run"
+    status, said, complaints = scorelens(
+        *(
+            "estimate",
+            "moons:n=60",
+            "--estimator",
+            "gaussian,gmm:3",
+            "--estimator",
+            "molrg:2,rank=1,restarts=1",
+        ),
+        *("--sampler-points", "6", "--seed", "2", "--out", str(folder)),
+    )
+    assert status == 0, complaints
+    table = [line.split()[0] for line in said.splitlines()[2:-2]]
+    assert table == ["gaussian", "gmm:3", "molrg:2,rank=1,restarts=1"]
+    assert f"run: {folder}\nreport: {folder / 'report.html'}" in said
+    before = (folder / "report.html").read_bytes()
+    (folder / "report.html").unlink()
+    status, said, complaints = scorelens("report", str(folder))
+    assert status == 0, complaints
+    assert (folder / "report.html").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--estimator", "gmn:3"], "unknown estimator 'gmn'; choose from gaussian, "),
+        (["--estimator", "gmm:3,3"], "unknown estimator '3'"),
+        (["--estimator", "gmm:x"], "components of estimator gmm must be a whole number >= 1, got 'x'"),
+        (["--estimator", "gmm:200"], "estimator gmm:200 needs at least 200 samples"),
+        (
+            ["--estimator", "kernel:stein,steps=3"],
+            "estimator kernel:stein,steps=3: the method stein has no steps",
+        ),
+        (["--sigma-max", "0"], "sigma_max: got 0.0"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(scorelens, arguments, message: str, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, _, complaints = scorelens("estimate", "moons:n=60", *arguments)
+    assert status == 2
+    assert complaints.startswith("scorelens: ")
+    assert message in complaints
+    assert len(complaints.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_list_names_every_estimator_and_option(scorelens):
+    _, listed, _ = scorelens("estimate", "--list")
+    names = [line.split()[0] for line in listed.splitlines() if not line.startswith(" ")]
+    assert names == list(ESTIMATORS)
+    for named in ESTIMATORS.values():
+        assert all(f" {option}: " in listed for option in named.grammar.options)
+
+
+def test_the_help_names_every_estimator_and_the_default():
+    told = options.ESTIMATORS["estimators"].__metadata__[0].help
+    assert {re.split("[:,]", word)[0] for word in re.findall(r"[a-z][\w:=.-]*", told)} >= set(ESTIMATORS)
+    assert f"Default: {DEFAULT}." in told
