@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -83,18 +84,7 @@ class Rule(ABC):
     def nodes(self, mean: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Product over the axes: ``(n, d)`` and ``(n,)``; a single node 0 where the scale is 0."""
         point = np.zeros(1), np.ones(1)
-        axes = [self.axis(m, s) if s > 0 else point for m, s in zip(mean, scale, strict=True)]
-        count = int(np.prod([float(len(z)) for z, _ in axes]))
-        if count > LARGEST_RULE:
-            raise ValueError(
-                f"quadrature in {len(axes)} dimensions would take {count} nodes, more than {LARGEST_RULE}; "
-                "use polynomial features, which need few, or fewer dimensions"
-            )
-        grid = np.stack(np.meshgrid(*[z for z, _ in axes], indexing="ij"), axis=-1).reshape(count, -1)
-        weight = np.ones(1)
-        for _, of_axis in axes:
-            weight = np.outer(weight, of_axis).ravel()
-        return grid, weight
+        return _product([self.axis(m, s) if s > 0 else point for m, s in zip(mean, scale, strict=True)])
 
 
 @final
@@ -135,6 +125,22 @@ class Pieces(Rule):
         edges = [np.linspace(a, b, n + 1)[:-1] for a, b, n in zip(ends, ends[1:], counts, strict=False)]
         z, weights = panels(np.r_[np.concatenate(edges), ends[-1]], _ORDER)
         return z, weights * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+
+
+def _product(axes: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    count = math.prod(len(z) for z, _ in axes)
+    if len(axes) == 1:
+        return axes[0][0][:, None], axes[0][1]
+    if count > LARGEST_RULE:
+        raise ValueError(
+            f"quadrature in {len(axes)} dimensions would take {count} nodes, more than {LARGEST_RULE}; "
+            "use polynomial features, which need few, or fewer dimensions"
+        )
+    grid = np.stack(np.meshgrid(*[z for z, _ in axes], indexing="ij"), axis=-1).reshape(count, -1)
+    weight = np.ones(1)
+    for _, of_axis in axes:
+        weight = np.outer(weight, of_axis).ravel()
+    return grid, weight
 
 
 @lru_cache(maxsize=64)

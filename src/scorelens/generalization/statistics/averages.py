@@ -15,7 +15,7 @@ Integrand = Callable[[ComponentNodes, np.ndarray], np.ndarray]
 
 ACCURACY = 1e-10
 """Two quadratures must agree to this, relative to the largest entry; the finer one is then far closer."""
-_STEPS = tuple(0.5 * 2 ** (-n / 2) for n in range(10))
+_STEPS = tuple(0.4 * 2 ** (-n / 2) for n in range(10))
 _WIDTHS = tuple(2.5 / 2**n for n in range(8))
 _MARGIN = 9.0
 """``exp(-z^2 / 2)`` beyond it is below rounding."""

@@ -97,7 +97,8 @@ class StateFeatures(ScoreFeatures):
         return self.map.dim
 
     def value(self, x: np.ndarray, level: Level) -> np.ndarray:
-        found = np.delete(self.map.value(x), list(self.omit), axis=1)
+        found = self.map.value(x)
+        found = np.delete(found, list(self.omit), axis=1) if self.omit else found
         return np.concatenate([np.ones((len(x), 1)), found], axis=1) if self.intercept else found
 
     @property

@@ -13,7 +13,7 @@ from scorelens.core import checks
 from scorelens.generalization.quadrature import panels, refined
 from scorelens.generalization.schedules import Schedule
 
-_RULES = ((2.0, 10), (2.0, 16), (1.0, 16), (0.5, 16), (0.25, 16), (0.125, 16))
+_RULES = ((4.0, 12), (4.0, 20), (2.0, 20), (1.0, 20), (0.5, 20), (0.25, 20))
 """Width of a panel in ``log t`` and order on it."""
 _ACCURACY = 1e-10
 _DEEPEST = 200.0
