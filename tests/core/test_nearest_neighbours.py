@@ -100,7 +100,7 @@ def test_the_lower_of_equal_points_comes_first(cloud) -> None:
 def test_blocks_of_any_size_give_the_same_bits(cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     points, x = cloud
     whole = NeighbourSearch(points)(x, 4)
-    for name, size in (("BOUNDS", 7 * 11), ("ROWS", 6 * 37), ("QUERIES", 6 * 9), ("SPARE", 0)):
+    for name, size in (("BOUNDS", 7 * 11), ("ROWS", 6 * 37), ("QUERIES", 6 * 9), ("SPARE", 0), ("GROUP", 4)):
         monkeypatch.setattr(nearest_neighbours, name, size)
         parts = NeighbourSearch(points)(x, 4)
         np.testing.assert_array_equal(parts.distances, whole.distances)
@@ -171,12 +171,19 @@ def test_events_of_any_shape_are_flattened() -> None:
     np.testing.assert_array_equal(found.indices[:, 0], np.arange(5))
 
 
-@pytest.mark.parametrize("scale", [1e-30, 1e30])
-def test_units_do_not_matter(scale: float) -> None:
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [1e-30, 1e30, 1e37])
+def test_units_do_not_matter(scale: float, dtype) -> None:
     generator = np.random.default_rng(5)
     points, x = generator.standard_normal((300, 3)), generator.standard_normal((20, 3))
-    found = NeighbourSearch(points * scale)(x * scale, 2)
-    assert_found(found, x * scale, points * scale, 2)
+    points, x = (points * scale).astype(dtype), (x * scale).astype(dtype)
+    assert_found(NeighbourSearch(points)(x, 2), x, points, 2)
+
+
+def test_an_outlier_does_not_hide_the_others(cloud) -> None:
+    points, x = cloud
+    points[17] = 1e30
+    assert_found(NeighbourSearch(points)(x, 3), x, points, 3)
 
 
 def test_bad_input_is_refused() -> None:
@@ -194,7 +201,7 @@ def test_bad_input_is_refused() -> None:
     with pytest.raises(ValueError, match=r"own must hold one index per query, shape \(4,\)"):
         NeighbourSearch(points)(points, 1, np.zeros(3, int))
     with pytest.raises(ValueError, match="too large for float64 squares"):
-        NeighbourSearch(np.array([[0.0], [1e200]]))
+        NeighbourSearch(np.array([[0.0], [1e200]]))(np.zeros((1, 1)))
     with pytest.raises(ValueError, match="rows must be a range within the 4 points"):
         NeighbourSearch(points, rows=range(2, 6))
     with pytest.raises(ValueError, match="one shape"):

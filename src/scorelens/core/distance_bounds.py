@@ -32,7 +32,8 @@ class Frame(NamedTuple):
 
     With ``x``, ``y`` in these coordinates, ``u`` the unit roundoff and ``g`` the product ``x . y`` as
     computed, ``|x - y|^2 >= (|x|^2 + |y|^2) (1 - slack) - 2 g`` for any order of summation: the error of
-    ``g`` is at most ``d u |x| |y| / (1 - d u)``; coordinates, norms and sums are off by a few ``u``.
+    ``g`` is at most ``d u |x| |y| / (1 - d u)``, that of the squares no more, and coordinates are off by a
+    few ``u``.
     """
 
     centre: Tensor
@@ -42,11 +43,14 @@ class Frame(NamedTuple):
 
     @classmethod
     def around(cls, centre: Tensor, spread: float, x: Tensor, dtype: torch.dtype) -> Frame:
-        """A frame for points of root mean square ``spread`` around ``centre``, and queries ``x (q, d)``."""
-        away = float((x.double() - centre.double()).square().sum(1).mean().sqrt()) if len(x) else 0.0
+        """A frame for points with values within ``spread`` of ``centre``, and queries ``x (q, d)``.
+
+        Raises ``ValueError`` for numbers whose squares overflow float64.
+        """
+        away = float((x.double() - centre.double()).abs().max()) if len(x) else 0.0
         size = max(spread, away)
-        if not math.isfinite(size):
-            raise ValueError("the queries are too large for float64 squares; rescale them")
+        if not size * math.sqrt(len(centre)) < 1e150:
+            raise ValueError("points and queries are too large for float64 squares; rescale them")
         unit = 2.0 ** math.ceil(math.log2(size)) if size > 0 else 1.0
         wide = torch.float64 if len(centre) * torch.finfo(dtype).eps > 0.1 else dtype
         return cls(centre, unit, wide, _slack(len(centre), wide))
@@ -86,12 +90,12 @@ def exact_squares(x: Tensor, y: Tensor, pairs: Tensor, most: int) -> Tensor:
 
 
 def _squares(rows: Tensor) -> Tensor:
-    return rows.square().sum(1, dtype=torch.float64)
+    return torch.linalg.vector_norm(rows, dim=1).double().square()
 
 
 def _slack(d: int, dtype: torch.dtype) -> float:
     unit = torch.finfo(dtype).eps / 2
-    rounding = (d + 24) * unit
+    rounding = (2 * d + 32) * unit
     # TF32 and bfloat16 products round their factors, where they are allowed.
     factors = {"highest": 0.0, "high": 2.0**-9, "medium": 2.0**-6}[torch.get_float32_matmul_precision()]
     return 1.05 * rounding / (1 - rounding) + (factors if dtype == torch.float32 else 0.0)

@@ -23,6 +23,9 @@ BOUNDS = 2**22
 ROWS = 2**22
 """Most numbers in a block of points, and most differences formed at once."""
 
+GROUP = 64
+"""Neighbouring scores that are ruled out together."""
+
 QUERIES = 2**25
 """Most numbers of queries that are made ready at once."""
 
@@ -112,7 +115,6 @@ class NeighbourSearch:
         first = _flat(points[:1], "points")
         self.dim, self.dtype = first.shape[1], first.dtype
         checks.at_least("the number of values of a point", self.dim, 1)
-        self._origin = first[0].to(self.device) if len(first) else torch.zeros(self.dim, device=self.device)
         self._centre, self._spread = self._survey()
 
     @classmethod
@@ -134,8 +136,8 @@ class NeighbourSearch:
         """The ``k`` nearest points to each of the queries ``x`` ``(q, *event)``.
 
         ``own`` ``(q,)`` names, for queries that are points themselves, the index that is not to be found
-        (-1 for none). Raises ``ValueError`` for another shape, dtype or size of event, a NaN or infinity, and
-        ``k < 1``.
+        (-1 for none). Raises ``ValueError`` for another shape, dtype or size of event, a NaN or infinity,
+        numbers whose squares overflow float64, and ``k < 1``.
         """
         checks.whole("k", k, 1)
         queries = _flat(x, "queries").to(self.device)
@@ -165,7 +167,7 @@ class NeighbourSearch:
         settled = (squares[:, kept - 1] < least[:, -1]) | (count == len(self.rows))
         squares, columns = _padded(squares[:, :kept], columns[:, :kept], k)
         unsure = (~settled).nonzero()[:, 0]
-        for part in unsure.split(max(1, ROWS // self.dim)):
+        for part in unsure.split(max(1, ROWS // self.dim)) if len(unsure) else ():
             limits = squares[part, kept - 1]
             squares[part], columns[part] = self._sweep(x[part], k, own[part], limits)
         return squares, columns
@@ -229,6 +231,7 @@ class NeighbourSearch:
     def _blocks(self) -> Iterator[tuple[int, Tensor]]:
         """The first index and the rows ``(m, d)`` of every block of points."""
         size = int(np.clip(ROWS // self.dim, 1, 8192))
+        size -= size % GROUP if size > GROUP else 0
         for start in range(self.rows.start, self.rows.stop, size):
             yield start, self._read(slice(start, min(start + size, self.rows.stop)))
 
@@ -242,18 +245,19 @@ class NeighbourSearch:
         return flat
 
     def _survey(self) -> tuple[Tensor, float]:
-        """About the mean of the points, and their root mean squared distance from the first."""
+        """About the mean of the points, and a bound on the distance of any value from it."""
         total = torch.zeros(self.dim, dtype=torch.float64, device=self.device)
-        squares = 0.0
+        low, high = torch.inf, -torch.inf
         for start, block in self._blocks():
-            _refuse_non_finite(block, start, "point")
-            away = block - self._origin
-            total += away.sum(0, dtype=torch.float64)
-            squares += float(away.double().square().sum())
-        if not np.isfinite(squares):
-            raise ValueError("the points are too large for float64 squares; rescale them")
-        n = max(1, len(self.rows))
-        return (self._origin.double() + total / n).to(self.dtype), float(np.sqrt(squares / n))
+            least, most = (float(end) for end in block.aminmax())
+            if not np.isfinite([least, most]).all():
+                _refuse_non_finite(block, start, "point")
+            low, high = min(low, least), max(high, most)
+            total += torch.ones(len(block), dtype=block.dtype, device=self.device) @ block
+        if len(self.rows) == 0:
+            return total.to(self.dtype), 0.0
+        centre = (total / len(self.rows)).nan_to_num(low).clamp(low, high)
+        return centre.to(self.dtype), high - low
 
 
 def _flat(rows: Any, what: str) -> Tensor:
@@ -314,15 +318,29 @@ def _leave_out(scores: Tensor, own: Tensor) -> None:
 
 def _lesser(least: Tensor, columns: Tensor, scores: Tensor, start: int) -> tuple[Tensor, Tensor]:
     """The least of ``least (b, c)`` and of the scores of one more block, ascending, with their columns."""
-    count = least.shape[1]
-    better = (scores < least[:, -1:]).nonzero()
+    count, worst = least.shape[1], least[:, -1:]
     # Few points of a later block are among the best so far: only these are sorted.
-    if len(better) > 8 * least.numel():
+    better = None if bool(worst.isinf().any()) else _pairs_below(scores, worst, 8 * least.numel())
+    if better is None:
         more, where = scores.topk(min(count, scores.shape[1]), dim=1, largest=False)
     else:
         more, where = _spread_out(better, scores[better[:, 0], better[:, 1]], len(scores))
     both = torch.cat([least, more], 1).topk(count, dim=1, largest=False)
     return both.values, torch.cat([columns, where + start], 1).gather(1, both.indices)
+
+
+def _pairs_below(scores: Tensor, worst: Tensor, most: int) -> Tensor | None:
+    """The (row, column) pairs of scores below ``worst (b, 1)``, sorted; ``None`` if more than ``most``."""
+    if scores.shape[1] % GROUP:
+        pairs = (scores < worst).nonzero()
+        return pairs if len(pairs) <= most else None
+    grouped = scores.view(len(scores), -1, GROUP)
+    groups = (grouped.amin(2) < worst).nonzero()
+    if len(groups) > most:
+        return None
+    rows, numbers = groups.unbind(1)
+    found, within = (grouped[rows, numbers] < worst[rows]).nonzero().unbind(1)
+    return torch.stack([rows[found], numbers[found] * GROUP + within], 1)
 
 
 def _spread_out(pairs: Tensor, values: Tensor, n: int) -> tuple[Tensor, Tensor]:
