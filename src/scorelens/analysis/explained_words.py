@@ -11,7 +11,7 @@ from scorelens.analysis.explained import HELD_OUT, TRAINING
 #: Differences of fewer standard errors, or of a smaller share of the loss, are not told apart.
 CLEAR, CLOSE = 2.0, 0.01
 #: An estimator memorises where its training loss is clearly below this share of its held-out loss.
-MEMORISED = 0.5
+MEMORISED, MANY_TIMES = 0.5, 1000
 #: Noise levels at which the best linear denoiser explains less are left out of comparisons in words.
 WORTH_COMPARING = 0.01
 #: A range of noise levels in words has at most this many pieces; so many estimators are called best.
@@ -154,10 +154,14 @@ def _memorises(explained: xr.Dataset, name: str, level: int) -> str:
     loss = one["loss"].sel(part=HELD_OUT).item() / max(one["loss"].sel(part=TRAINING).item(), 1e-300)
     return (
         f"{name} memorises: at σ {words.number(float(one['sigma']), 2)} its held-out loss is "
-        f"{words.factor(loss)} times its training loss. It explains {_percent(unseen)} of held-out data, "
+        f"{_times(loss)} its training loss. It explains {_percent(unseen)} of held-out data, "
         f"{_percent(seen)} of the training data (knowing them by heart: "
         f"{_percent(one['empirical_floor'].item())})."
     )
+
+
+def _times(ratio: float) -> str:
+    return f"{words.factor(ratio)} times" if ratio < MANY_TIMES else f"more than {MANY_TIMES:,} times"
 
 
 def _percent(share: float) -> str:

@@ -30,10 +30,8 @@ def clouds(dataset: xr.Dataset) -> go.Figure:
             _cloud(points, name, {"color": colour, "symbol": "circle", "size": 5, "opacity": 0.8})
         )
     titles = [str(title) for title in dataset["axis"].values]
-    drawn.update_xaxes(**style.linear_axis(titles[0], range=_range(data[:, 0]), constrain="domain"))
-    drawn.update_yaxes(
-        **style.linear_axis(titles[1], range=_range(data[:, 1]), scaleanchor="x", constrain="domain")
-    )
+    drawn.update_xaxes(**style.linear_axis(titles[0], range=_range(data[:, 0])))
+    drawn.update_yaxes(**style.linear_axis(titles[1], range=_range(data[:, 1]), scaleanchor="x"))
     style.legend_below(drawn)
     drawn.update_layout(showlegend=True)
     controls.add_views(
