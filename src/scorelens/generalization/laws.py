@@ -14,25 +14,28 @@ from scorelens.core import checks
 from scorelens.estimators import MixtureDenoiser
 from scorelens.generalization.quadrature import GaussHermite, Pieces, Rule
 
+_BLOCK = 2**21
+"""Nodes times components in one block."""
+
 
 class ComponentNodes(NamedTuple):
-    """Quadrature nodes of one noised component: the average of ``f`` over it is ``weight @ f(x)``.
+    """Quadrature nodes of noised components: their share of the average of ``f`` is ``weight @ f(x)``.
 
-    ``weight`` sums to the component's share. Given the component and ``x``, the target is Gaussian with mean
-    ``target_mean (n, d)`` and covariance ``target_covariance (d, d)``; both are None at ``std = 0``.
+    ``weight (n,)`` sums to the weight of the components in ``component (n,)``. Given the component and ``x``,
+    the target is Gaussian, with a mean and covariance that `target` returns.
     """
 
     x: np.ndarray
     weight: np.ndarray
-    target_mean: np.ndarray | None
-    target_covariance: np.ndarray | None
-    component: int
+    component: np.ndarray
+    target_mean: np.ndarray
+    component_covariance: np.ndarray
 
     def target(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and covariance of the target; ``ValueError`` where there is no noise."""
-        if self.target_mean is None or self.target_covariance is None:
+        """Mean ``(n, d)`` and covariance ``(n, d, d)`` of the target; ``ValueError`` without noise."""
+        if np.isnan(self.component_covariance).any():
             raise ValueError("std must be > 0: without noise there is no target, only second moments")
-        return self.target_mean, self.target_covariance
+        return self.target_mean, self.component_covariance[self.component]
 
 
 @final
@@ -182,17 +185,30 @@ class DataLaw:
         return np.einsum("kij,nkj->nki", vectors, modes / noised)
 
     def component_nodes(self, alpha: float, std: float, rule: Rule) -> Iterator[ComponentNodes]:
-        """Nodes of each noised component by ``rule``; averages over the law are sums over them."""
+        """Nodes of the noised components by ``rule``, in blocks of components and bounded memory.
+
+        Averages over the law are sums over the blocks.
+        """
+        size = self.means.shape
+        spread = np.full((*size, size[1]), np.nan)
+        if std > 0:
+            spread = self.component_target_covariance(alpha, std)
+        held, count = [], 0
+        for k in range(self.n_components):
+            held.append(self._nodes_of(k, alpha, std, rule))
+            count += len(held[-1][0])
+            if count * self.n_components > _BLOCK or k == self.n_components - 1:
+                x, weight, component, mean = (np.concatenate(part) for part in zip(*held, strict=True))
+                yield ComponentNodes(x, weight, component, mean, spread)
+                held, count = [], 0
+
+    def _nodes_of(self, k: int, alpha: float, std: float, rule: Rule) -> tuple[np.ndarray, ...]:
+        """Points, weights, component and mean target of the component ``k``."""
         values, vectors = self._eigen
-        spread = self.component_target_covariance(alpha, std) if std > 0 else None
-        for k, weight in enumerate(self.weights):
-            centre, scale = alpha * self.means[k], np.sqrt(np.maximum(alpha**2 * values[k] + std**2, 0.0))
-            z, of_node = rule.nodes(centre, scale)
-            x = centre + (z * scale) @ vectors[k].T
-            if spread is None:
-                yield ComponentNodes(x, weight * of_node, None, None, k)
-            else:
-                yield ComponentNodes(x, weight * of_node, -(z / scale) @ vectors[k].T, spread[k], k)
+        centre, scale = alpha * self.means[k], np.sqrt(np.maximum(alpha**2 * values[k] + std**2, 0.0))
+        z, weight = rule.nodes(centre, scale)
+        mean = -(z / scale) @ vectors[k].T if std > 0 else np.full_like(z, np.nan)
+        return centre + (z * scale) @ vectors[k].T, self.weights[k] * weight, np.full(len(z), k), mean
 
     def point_directions(self) -> np.ndarray:
         """Projector on the directions in which each component is a point, ``(k, d, d)``."""

@@ -18,7 +18,7 @@ Level = TypeVar("Level")
 _ORDER = 16
 _REACH = 10.0
 """Half-width of a Gaussian in standard deviations; ``z^8`` beyond it is below rounding."""
-LARGEST_RULE = 4_000_000
+LARGEST_RULE = 1_500_000
 """Most nodes of one component."""
 
 

@@ -68,7 +68,7 @@ def bin_score(law: DataLaw, edges: ArrayLike, alpha: float, std: float, n_sample
     def integrand(part: ComponentNodes, phi: np.ndarray) -> np.ndarray:
         mean, covariance = part.target()
         pull = mean[:, 0]
-        second = pull**2 + covariance[0, 0]
+        second = pull**2 + covariance[:, 0, 0]
         return (part.weight * np.stack([np.ones_like(pull), pull, second])) @ phi
 
     mass, first, second = average(law, features, Level(float(alpha), float(std)), integrand, 2)

@@ -25,7 +25,7 @@ def target_products(fit: ScoreRegression, j: int, l: int) -> np.ndarray:  # noqa
     def term(draw: Draw, part: ComponentNodes, phi: np.ndarray) -> Term:
         mean, covariance = part.target()
         factor = (draw.weight * draw.scale) ** 2 * part.weight
-        products = covariance[j, l] + mean[:, j] * mean[:, l]
+        products = covariance[:, j, l] + mean[:, j] * mean[:, l]
         size = np.abs(mean[:, j] * mean[:, l]) @ (factor * (phi**2).sum(axis=1))
         return (factor * products * phi.T) @ phi, np.atleast_1d(size)
 
@@ -53,7 +53,7 @@ def target_moment(fit: ScoreRegression, order: int, feature: int = 0, component:
 
     def term(draw: Draw, part: ComponentNodes, phi: np.ndarray) -> Term:
         mean, covariance = part.target()
-        moment = gaussian_moment(mean[:, component], covariance[component, component], order)
+        moment = gaussian_moment(mean[:, component], covariance[:, component, component], order)
         powers = (-draw.weight * draw.scale * phi[:, feature]) ** order * part.weight
         return np.atleast_1d(powers @ moment), np.atleast_1d(np.abs(powers) @ np.abs(moment))
 
@@ -63,7 +63,7 @@ def target_moment(fit: ScoreRegression, order: int, feature: int = 0, component:
     return float(found)
 
 
-def gaussian_moment(mean: np.ndarray, variance: float, order: int) -> np.ndarray:
+def gaussian_moment(mean: np.ndarray, variance: np.ndarray | float, order: int) -> np.ndarray:
     """``E[z^order]`` of ``z ~ N(mean, variance)``.
 
     >>> gaussian_moment(np.array([1.0]), 2.0, 4)

@@ -236,8 +236,9 @@ class ScoreRegression(ABC):
         """``M_ij`` of [G9] as ``(d, F, d, F)``; given a component the target is Gaussian around its pull."""
 
         def term(draw: Draw, part: ComponentNodes, phi: np.ndarray) -> Term:
-            within = np.einsum("ij,ab->iajb", part.target()[1], (part.weight * phi.T) @ phi)
-            value, size = self._of_residual(draw, part, phi, part.target()[0])
+            mean, spread = part.target()
+            value, size = self._of_residual(draw, part, phi, mean)
+            within = products_with(part.weight[:, None, None] * spread, phi)
             return value + (draw.weight * draw.scale) ** 2 * within, size
 
         return self._meat(term)
@@ -262,6 +263,13 @@ class ScoreRegression(ABC):
         shape = (residual.shape[1], phi.shape[1])
         factor = (draw.weight * draw.scale) ** 2 * part.weight
         return ((factor * rows.T) @ rows).reshape(shape * 2), factor @ (_squares(target) * _squares(phi))
+
+
+def products_with(matrices: np.ndarray, phi: np.ndarray) -> np.ndarray:
+    """``sum_n B_n,ij phi_na phi_nb`` of ``(n, d, d)`` and ``(n, F)``, as ``(d, F, d, F)``."""
+    axes = range(matrices.shape[1])
+    found = np.array([[(matrices[:, i, j] * phi.T) @ phi for j in axes] for i in axes])
+    return found.transpose(0, 2, 1, 3)
 
 
 def check_samples(n_samples: int, n_features: int) -> None:

@@ -13,7 +13,7 @@ from scorelens.core import checks
 from scorelens.generalization.laws import ComponentNodes
 from scorelens.generalization.statistics.averages import average
 from scorelens.generalization.statistics.features import Level
-from scorelens.generalization.statistics.regression import Target
+from scorelens.generalization.statistics.regression import Target, products_with
 from scorelens.generalization.statistics.shared_weights import SharedWeights
 from scorelens.generalization.statistics.times import TimeFunction, TrainingTimes
 
@@ -219,7 +219,7 @@ class SmallTimePrediction:
         def integrand(part: ComponentNodes, phi: np.ndarray) -> np.ndarray:
             moment = (part.weight * phi.T) @ phi
             rows = ((phi @ weights.T)[:, :, None] * phi[:, None]).reshape(len(phi), -1)
-            within = np.einsum("ij,ab->iajb", along[part.component], moment)
+            within = products_with(part.weight[:, None, None] * along[part.component], phi)
             return np.r_[moment.ravel(), within.ravel() + ((part.weight * rows.T) @ rows).ravel()]
 
         found = average(law, features, Level(1.0, 0.0, 0.0), integrand, 4)
