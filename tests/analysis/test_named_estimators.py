@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -14,7 +17,7 @@ from scorelens.analysis.named_estimators import (
     estimators_named,
 )
 from scorelens.core.filters import GradientFlow, MinimumNorm, Ridge, SpectralCutoff
-from scorelens.estimators import ALL, Estimator
+from scorelens.estimators import ALL, AROUND_NETWORKS, Estimator
 from scorelens.estimators.spectral import BinsRule, Exact, Filtered, FourierRule, HermiteRule, Penalized, Roughness
 
 IMAGES = About((1, 6, 6), 40)
@@ -173,3 +176,16 @@ def test_bad_specifications_are_refused_with_what_is_allowed(spec, message):
 def test_data_that_an_estimator_cannot_take_are_refused(spec, data, message):
     with pytest.raises(ValueError, match=message):
         estimator_named(spec).check_data(data)
+
+
+def test_the_documentation_lists_every_estimator_with_what_it_has():
+    page = (Path(__file__).parents[2] / "docs" / "estimators.md").read_text()
+    rows = {row[0]: row for row in re.findall(r"^\| `(\w+)` \|([^|]*)\|[^|]*\|([^|]*)\|", page, re.MULTILINE)}
+    family = (*ALL, *AROUND_NETWORKS)
+    assert set(rows) == {member.__name__ for member in family}
+    capabilities = ("log_prob", "posterior_covariance", "jacobian", "log_density_up_to_constant")
+    for member in family:
+        said = set(re.findall(r"`(\w+)`", rows[member.__name__][2]))
+        assert said == {name for name in capabilities if hasattr(member.fitted, name)}, member.__name__
+    names = {estimator_named(spec).named.name for row in rows.values() for spec in re.findall(r"`([^`]+)`", row[1])}
+    assert names == set(ESTIMATORS)
