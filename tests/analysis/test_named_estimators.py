@@ -18,11 +18,25 @@ from scorelens.analysis.named_estimators import (
 )
 from scorelens.core.filters import GradientFlow, MinimumNorm, Ridge, SpectralCutoff
 from scorelens.estimators import ALL, AROUND_NETWORKS, Estimator
-from scorelens.estimators.spectral import BinsRule, Exact, Filtered, FourierRule, HermiteRule, Penalized, Roughness
+from scorelens.estimators.spectral import (
+    BinsRule,
+    Exact,
+    Filtered,
+    FourierRule,
+    HermiteRule,
+    Penalized,
+    Roughness,
+)
 
 IMAGES = About((1, 6, 6), 40)
 #: Events in which an estimator can be written that images do not suit.
-SHAPES: dict[str, tuple[int, ...]] = {"fourier": (2,), "hermite": (2,), "monomials": (2,), "time-separable": (2,), "bins": (1,)}
+SHAPES: dict[str, tuple[int, ...]] = {
+    "fourier": (2,),
+    "hermite": (2,),
+    "monomials": (2,),
+    "time-separable": (2,),
+    "bins": (1,),
+}
 #: A way to write every estimator with each of its options away from the default; a new row needs one here.
 WRITTEN = {
     "gaussian": "gaussian:modes=3",
@@ -187,5 +201,7 @@ def test_the_documentation_lists_every_estimator_with_what_it_has():
     for member in family:
         said = set(re.findall(r"`(\w+)`", rows[member.__name__][2]))
         assert said == {name for name in capabilities if hasattr(member.fitted, name)}, member.__name__
-    names = {estimator_named(spec).named.name for row in rows.values() for spec in re.findall(r"`([^`]+)`", row[1])}
+    names = {
+        estimator_named(spec).named.name for row in rows.values() for spec in re.findall(r"`([^`]+)`", row[1])
+    }
     assert names == set(ESTIMATORS)
