@@ -85,8 +85,12 @@ def exact_squares(x: Tensor, y: Tensor, pairs: Tensor, most: int) -> Tensor:
     At most ``most`` differences are held at once.
     """
     parts = pairs.split(max(1, most // x.shape[1]))
-    found = [(x[p[:, 0]].double() - y[p[:, 1]].double()).square().sum(1) for p in parts]
-    return torch.cat(found)
+    return torch.cat([square_norms(y[p[:, 1]], x[p[:, 0]]) for p in parts])
+
+
+def square_norms(y: Tensor, x: Tensor) -> Tensor:
+    """``|y_i - x_i|^2`` of rows ``(p, d)``, float64, shape ``(p,)``; ``y`` may be overwritten."""
+    return torch.linalg.vector_norm(y.double().sub_(x), dim=1).square_()
 
 
 def _squares(rows: Tensor) -> Tensor:

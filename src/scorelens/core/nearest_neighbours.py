@@ -12,7 +12,7 @@ from torch import Tensor
 
 from scorelens.core import checks
 from scorelens.core.blocks import release_pages
-from scorelens.core.distance_bounds import Frame, bounded_below, exact_squares
+from scorelens.core.distance_bounds import Frame, bounded_below, exact_squares, square_norms
 
 SPARE = 8
 """Candidates per query beyond those asked for, whose distances are formed from differences too."""
@@ -93,7 +93,8 @@ class NeighbourSearch:
 
     ``points`` may be an array, a memory map, a tensor or `scorelens.data.Data`; ``rows`` restricts the search
     to a range of them (indices stay those of ``points``). ``device``, by default that of ``points``, does the
-    work; it needs float64.
+    work; it needs float64. One pass over the points checks and places them; ``about = (centre, radius)``, a
+    ball ``(d,)`` that is known to hold them all, saves it.
 
     Raises ``ValueError`` for other dtypes, events without numbers and a NaN or infinity (its index is named).
 
@@ -103,7 +104,12 @@ class NeighbourSearch:
     """
 
     def __init__(
-        self, points: Rows, *, rows: range | None = None, device: torch.device | str | None = None
+        self,
+        points: Rows,
+        *,
+        rows: range | None = None,
+        device: torch.device | str | None = None,
+        about: tuple[Tensor, float] | None = None,
     ) -> None:
         self._points = points
         self.rows = range(len(points)) if rows is None else rows
@@ -115,7 +121,7 @@ class NeighbourSearch:
         first = _flat(points[:1], "points")
         self.dim, self.dtype = first.shape[1], first.dtype
         checks.at_least("the number of values of a point", self.dim, 1)
-        self._centre, self._spread = self._survey()
+        self._centre, self._spread = self._survey() if about is None else about
 
     @classmethod
     def shared(cls, points: Rows, *, device: torch.device | str | None = None) -> Self:
@@ -139,6 +145,17 @@ class NeighbourSearch:
         (-1 for none). Raises ``ValueError`` for another shape, dtype or size of event, a NaN or infinity,
         numbers whose squares overflow float64, and ``k < 1``.
         """
+        squares, columns = self.squares(x, k, own)
+        result = Neighbours(squares.sqrt().cpu().numpy(), columns.cpu().numpy())
+        return result.gather() if self._together else result
+
+    def squares(
+        self, x: np.ndarray | Tensor, k: int = 1, own: np.ndarray | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Squared distances, float64, and indices ``(q, k)`` as tensors, of this process's points alone.
+
+        Arguments and errors are those of calling the search.
+        """
         checks.whole("k", k, 1)
         queries = _flat(x, "queries").to(self.device)
         if queries.shape[1] != self.dim:
@@ -150,9 +167,8 @@ class NeighbourSearch:
         size = max(1, QUERIES // self.dim)
         parts = zip(queries.split(size), left_out.split(size), strict=True)
         found = [self._nearest(part, k, out) for part, out in parts] or [_nothing(0, k, self.device)]
-        squares, columns = (torch.cat(arrays).cpu().numpy() for arrays in zip(*found, strict=True))
-        result = Neighbours(np.sqrt(squares), columns)
-        return result.gather() if self._together else result
+        squares, columns = (torch.cat(arrays) for arrays in zip(*found, strict=True))
+        return squares, columns
 
     def _nearest(self, x: Tensor, k: int, own: Tensor) -> tuple[Tensor, Tensor]:
         """Squared distances and indices ``(q, k)`` of the nearest points."""
@@ -223,7 +239,7 @@ class NeighbourSearch:
         """Squared distances of the pairs ``(queries[i], columns[i])``, float64."""
         size = max(1, ROWS // self.dim)
         found = [
-            (x[rows].double() - self._read(points.cpu().numpy()).double()).square().sum(1)
+            square_norms(self._read(points.cpu().numpy()), x[rows])
             for rows, points in zip(queries.split(size), columns.split(size), strict=True)
         ]
         return torch.cat(found) if found else torch.zeros(0, dtype=torch.float64, device=self.device)

@@ -125,7 +125,7 @@ class EmpiricalDenoiser(WithLogProb, WithPosteriorCovariance, WithJacobian):
     def _nearest(self, x: Tensor) -> Nearest | None:
         if self.neighbours is None or self.neighbours == len(self.points):
             return None
-        return nearest(x, self._points, self.neighbours)
+        return nearest(x, self.points, self.neighbours, self.center, self.radius)
 
     def _sums(self, x: Tensor, sigma: Tensor, found: Nearest | None) -> Sums:
         if found is None:
