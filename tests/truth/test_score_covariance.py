@@ -24,6 +24,9 @@ from scorelens.generalization.statistics import (
 
 MIXTURE = DataLaw.mixture([0.3, 0.7], [[-1.0], [0.8]], [[[0.2]], [[0.5]]])
 THREE = DataLaw.mixture(np.ones(3), [[-1.0], [0.0], [1.2]], np.full((3, 1, 1), 0.09))
+CORNERS = DataLaw.mixture(
+    np.ones(3), [[-1.0, 0.0], [1.0, 0.3], [0.2, 1.2]], np.tile(0.16 * np.eye(2), (3, 1, 1))
+)
 PLANE = DataLaw.gaussian([0.3, -0.5], [[1.5, 0.6], [0.6, 0.8]])
 AT = np.array([[-0.9], [0.3]])
 Refit = Callable[[np.random.Generator, int], np.ndarray]
@@ -90,6 +93,7 @@ ONE_TIME = {
     "affine, misfit": (OneTime(StateFeatures(Affine(1)), MIXTURE, 0.9, 0.4), "dsm"),
     "cubic, naive": (OneTime(StateFeatures(Hermite([[1], [2]]), True), MIXTURE, 0.9, 0.4), "naive"),
     "mixture": (OneTime(MixtureFeatures(THREE, True), THREE, 0.95, 0.3), "dsm"),
+    "mixture, 2-D": (OneTime(MixtureFeatures(CORNERS), CORNERS, 0.95, 0.3), "dsm"),
     "bins": (OneTime(StateFeatures(Bins([-0.5, 0.6])), MIXTURE, 0.9, 0.4), "dsm"),
 }
 
@@ -97,10 +101,10 @@ ONE_TIME = {
 @pytest.mark.parametrize(("fit", "target"), ONE_TIME.values(), ids=ONE_TIME)
 def test_the_sandwich_at_one_time(fit: OneTime, target) -> None:
     """[G9], [G29]; the leading ``L / (n std^2)`` is excluded, as is leaving the misfit out."""
-    n = 1000
-    scores = drawn(one_time(fit, n, AT, target), 3000, seed=1)
-    check(scores, fit.covariance_of(n, AT, target=target))
-    leading = fit.leverage(AT) / (n * fit.std**2)
+    n, at = 1000, AT if fit.law.dim == 1 else np.array([[0.9, 0.0], [-0.5, 0.8]])
+    scores = drawn(one_time(fit, n, at, target), 3000 if fit.law.dim == 1 else 1500, seed=1)
+    check(scores, fit.covariance_of(n, at, target=target))
+    leading = np.repeat(fit.leverage(at), fit.law.dim) / (n * fit.std**2)
     error = np.sqrt(2 / len(scores)) * scores.var(axis=0)
     assert (np.abs(scores.var(axis=0) - leading) > 4.5 * error).any()
 
