@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -256,3 +258,39 @@ def test_bad_input_is_refused() -> None:
         examine_samples(fresh, train, held_out, features=lambda x: x.mean())
     with pytest.raises(ValueError, match="features hold a NaN"):
         examine_samples(fresh, train, held_out, features=lambda x: x.log())
+
+
+WORKER = """
+import sys
+import numpy as np
+import torch.distributed as dist
+from scorelens.generalization.memorization import examine_samples
+
+folder, rank = sys.argv[1], int(sys.argv[2])
+dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+sets = (np.load(f"{folder}/{name}.npy", mmap_mode="r") for name in ("samples", "train", "held_out"))
+found = examine_samples(*sets, n_cells=2)
+gaps = found.authenticity.authentic
+np.savez(f"{folder}/{rank}.npz", distances=found.distances, indices=found.indices, authentic=gaps,
+         numbers=[found.copying.z, found.train_over_held_out.value, found.distance_ratio.low])
+dist.barrier()
+dist.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_examine_as_one(tmp_path) -> None:
+    train, held_out, fresh = three_gaussians()
+    samples = np.concatenate([_noisy(train[390:410], 0.01), fresh[20:]])
+    for name, events in (("samples", samples), ("train", train), ("held_out", held_out)):
+        np.save(tmp_path / f"{name}.npy", events)
+    workers = [subprocess.Popen([sys.executable, "-c", WORKER, str(tmp_path), str(rank)]) for rank in (0, 1)]
+    assert [worker.wait(timeout=180) for worker in workers] == [0, 0]
+    alone = examine_samples(samples, train, held_out, n_cells=2)
+    numbers = [alone.copying.z, alone.train_over_held_out.value, alone.distance_ratio.low]
+    for rank in (0, 1):
+        found = np.load(tmp_path / f"{rank}.npz")
+        np.testing.assert_array_equal(found["distances"], alone.distances)
+        np.testing.assert_array_equal(found["indices"], alone.indices)
+        np.testing.assert_array_equal(found["authentic"], alone.authenticity.authentic)
+        np.testing.assert_allclose(found["numbers"], numbers, rtol=1e-12)
