@@ -34,8 +34,8 @@ Refit = Callable[[np.random.Generator, int], np.ndarray]
 
 def solved(weight: np.ndarray, rows: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Least-squares weights ``(r, d, F)`` from rows ``(r, n, F)``, targets ``(r, n, d)`` and ``weight``."""
-    matrix = np.einsum("rn,rna,rnb->rab", weight, rows, rows, optimize=True)
-    vector = np.einsum("rn,rna,rnd->rad", weight, rows, target, optimize=True)
+    weighted = (weight[:, :, None] * rows).transpose(0, 2, 1)
+    matrix, vector = weighted @ rows, weighted @ target
     return np.linalg.solve(matrix, vector).transpose(0, 2, 1)
 
 
