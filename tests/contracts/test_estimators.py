@@ -178,6 +178,42 @@ def test_it_is_differentiable_in_x(member: type[Estimator], sigma: float) -> Non
     torch.testing.assert_close(slope, difference, rtol=1e-5, atol=1e-6)
 
 
+@every_estimator
+@every_sigma
+def test_transforms_of_torch_run_over_it(member: type[Estimator], sigma: float) -> None:
+    denoiser, x = fitted(member), noisy(member, sigma)
+    way = torch.randn(x.shape, generator=torch.Generator().manual_seed(2)).double()
+    jacobian = jacobian_by_autograd(denoiser, x, sigma)
+    value, pushed = torch.func.jvp(lambda e: denoiser(e, sigma), (x,), (way,))[:2]
+    assert torch.equal(value, denoiser(x, sigma))
+    expected = (jacobian @ way.flatten(1)[..., None]).reshape(x.shape)
+    torch.testing.assert_close(pushed, expected, rtol=1e-8, atol=1e-10)
+    for transform in (torch.func.jacrev, torch.func.jacfwd):
+        one_by_one = torch.func.vmap(transform(lambda e: denoiser(e[None], sigma)[0]))(x)
+        torch.testing.assert_close(one_by_one.reshape(jacobian.shape), jacobian, rtol=1e-8, atol=1e-10)
+
+
+@every_estimator
+def test_vmap_is_the_batch_and_still_refuses(member: type[Estimator]) -> None:
+    denoiser, x = fitted(member), noisy(member, 0.7)
+    sigma = torch.tensor([0.05, 0.3, 0.7, 0.7, 9.0], dtype=torch.float64)
+    alone = torch.func.vmap(lambda e, s: denoiser.score(e[None], s)[0])
+    torch.testing.assert_close(alone(x, sigma), denoiser.score(x, sigma), rtol=1e-9, atol=1e-9)
+    at_levels = torch.func.vmap(lambda s: denoiser(x, s))(sigma)
+    torch.testing.assert_close(at_levels[1], denoiser(x, 0.3), rtol=1e-9, atol=1e-10)
+    with pytest.raises(ValueError, match="sigma must be finite and > 0"):
+        alone(x, -sigma)
+
+
+@offering(WithLogProb)
+def test_the_hessian_of_the_log_density_is_the_jacobian_of_the_score(member: type[Estimator]) -> None:
+    denoiser, x, sigma = fitted(member), noisy(member, 0.7, 2), 0.7
+    assert isinstance(denoiser, WithLogProb)
+    hessian = torch.func.vmap(torch.func.hessian(lambda e: denoiser.log_prob(e[None], sigma)[0]))(x)
+    slope = (jacobian_by_autograd(denoiser, x, sigma) - torch.eye(denoiser.dim)) / sigma**2
+    torch.testing.assert_close(hessian.reshape(slope.shape), slope, rtol=1e-7, atol=1e-8)
+
+
 @offering(WithJacobian)
 @every_sigma
 def test_the_jacobian_is_that_of_autograd(member: type[Estimator], sigma: float) -> None:

@@ -216,6 +216,14 @@ def test_it_is_a_denoiser_of_events_of_any_shape_and_precision() -> None:
         assert torch.equal(double(x, 0.8), double(x, 0.8).detach())
 
 
+def test_transforms_of_torch_run_over_it() -> None:
+    x, denoiser = data().double()[:4], TangentScore(Mlp(), SIGMAS).fit(data())
+    expected = torch.autograd.functional.jvp(lambda e: denoiser(e, 0.5), x, x.flip(0))[1]
+    torch.testing.assert_close(torch.func.jvp(lambda e: denoiser(e, 0.5), (x,), (x.flip(0),))[1], expected)
+    rows = torch.func.vmap(torch.func.jacrev(lambda e: denoiser(e[None], 0.5)[0]))(x)
+    torch.testing.assert_close((rows @ x.flip(0)[..., None])[..., 0], expected)
+
+
 def test_the_seed_decides_the_noise() -> None:
     x = data()
     first, again, other = (TangentScore(Mlp(), SIGMAS, seed=seed).fit(x) for seed in (0, 0, 1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from scorelens.core import checks
 from scorelens.core.denoiser import per_sample
+from scorelens.core.row_wise import row_wise
 
 _FLOATS = (torch.float32, torch.float64)
 
@@ -55,10 +56,11 @@ class FittedDenoiser(torch.nn.Module, ABC):
     def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
         """Denoised ``x``, same shape ``(batch, *event_shape)`` and dtype, differentiable in ``x``.
 
+        `torch.func` transforms run over it (``jvp``, ``vjp``, ``jacrev``, ``vmap``, and so on).
         ``sigma`` is a noise standard deviation in data units, a scalar or ``(batch,)``.
         Raises ``ValueError`` for another shape, a dtype that is no float, and ``sigma`` not finite or <= 0.
         """
-        return self.posterior_mean(*self.flat(x, sigma)).to(x.dtype).reshape(x.shape)
+        return self.of_rows(self.posterior_mean, x, sigma).to(x.dtype).reshape(x.shape)
 
     def denoise(self, x: Tensor, sigma: Tensor | float) -> Tensor:
         """The same as calling the denoiser: ``(batch, *event_shape)``."""
@@ -66,18 +68,33 @@ class FittedDenoiser(torch.nn.Module, ABC):
 
     def score(self, x: Tensor, sigma: Tensor | float) -> Tensor:
         """``(D(x) - x) / sigma^2``, gradient of the noised law's log density: ``(batch, *event_shape)``."""
-        rows, level = self.flat(x, sigma)
-        shift = self.posterior_mean(rows, level) - rows
-        return (shift / level[:, None].to(shift.dtype) ** 2).to(x.dtype).reshape(x.shape)  # Tweedie
+        return self.of_rows(self._tweedie, x, sigma).to(x.dtype).reshape(x.shape)
 
-    def flat(self, x: Tensor, sigma: Tensor | float) -> tuple[Tensor, Tensor]:
-        """``x`` as ``(batch, d)`` and ``sigma`` as ``(batch,)`` of the same dtype, both checked."""
+    def _tweedie(self, rows: Tensor, level: Tensor) -> Tensor:
+        shift = self.posterior_mean(rows, level) - rows
+        return shift / level[:, None].to(shift.dtype) ** 2
+
+    def of_rows(self, rule: Callable[[Tensor, Tensor], Tensor], x: Tensor, sigma: Tensor | float) -> Tensor:
+        """``rule`` of the checked rows ``(batch, d)`` and levels ``(batch,)``; `torch.func` may transform it.
+
+        The rule gives every row's result from that row alone, first axis ``batch``.
+        """
+
+        def checked(rows: Tensor, level: Tensor) -> Tensor:
+            # Here, not before: numbers cannot be looked at under a transform.
+            noise = level.detach().cpu().numpy()
+            checks.positive("sigma", noise, "a denoiser is defined at positive noise only")
+            return rule(rows, level)
+
+        return row_wise(checked, *self._flat(x, sigma))
+
+    def _flat(self, x: Tensor, sigma: Tensor | float) -> tuple[Tensor, Tensor]:
+        """``x`` as ``(batch, d)`` and ``sigma`` as ``(batch,)`` of the same dtype, their shapes checked."""
         if tuple(x.shape[1:]) != self.event_shape or x.ndim == 0:
             raise ValueError(f"x must have shape (batch, *{self.event_shape}), got {tuple(x.shape)}")
         if not x.is_floating_point():
             raise ValueError(f"x must hold floats, got {x.dtype}; convert it with x.float()")
         level = per_sample(sigma, x)
-        checks.positive("sigma", level.detach().cpu().numpy(), "a denoiser is defined at positive noise only")
         return x.reshape(len(x), self.dim), level
 
 
@@ -93,7 +110,7 @@ class WithLogProb(FittedDenoiser):
 
         Raises ``ValueError`` as calling the denoiser does.
         """
-        return self.log_density(*self.flat(x, sigma)).to(x.dtype)
+        return self.of_rows(self.log_density, x, sigma).to(x.dtype)
 
 
 class WithPosteriorCovariance(FittedDenoiser):
@@ -108,7 +125,7 @@ class WithPosteriorCovariance(FittedDenoiser):
 
         Raises ``ValueError`` as calling the denoiser does.
         """
-        return self.covariance(*self.flat(x, sigma)).to(x.dtype)
+        return self.of_rows(self.covariance, x, sigma).to(x.dtype)
 
 
 class WithJacobian(FittedDenoiser):
@@ -123,7 +140,7 @@ class WithJacobian(FittedDenoiser):
 
         Raises ``ValueError`` as calling the denoiser does.
         """
-        return self.derivative(*self.flat(x, sigma)).to(x.dtype)
+        return self.of_rows(self.derivative, x, sigma).to(x.dtype)
 
 
 class WithEnergy(FittedDenoiser):
@@ -138,7 +155,7 @@ class WithEnergy(FittedDenoiser):
 
         Raises ``ValueError`` as calling the denoiser does.
         """
-        return self.energy(*self.flat(x, sigma)).to(x.dtype)
+        return self.of_rows(self.energy, x, sigma).to(x.dtype)
 
 
 class Estimator(ABC):

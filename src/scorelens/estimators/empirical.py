@@ -105,18 +105,20 @@ class EmpiricalDenoiser(WithLogProb, WithPosteriorCovariance, WithJacobian):
         ``(1 - k / n) (R + |D_k - c|)`` as ``sigma`` grows: truncation is for noise well below the spread.
         Raises ``ValueError`` as calling the denoiser does.
         """
-        rows, level = self.flat(x, sigma)
-        found = self._nearest(rows)
+        return self.of_rows(self._truncated_by, x, sigma).to(x.dtype)
+
+    def _truncated_by(self, x: Tensor, sigma: Tensor) -> Tensor:
+        found = self._nearest(x)
         if found is None:
-            return torch.zeros_like(level)
-        sums = self._sums(rows, level, found)
+            return torch.zeros_like(sigma)
+        sums = self._sums(x, sigma, found)
         left_out = math.log(len(self.points) - found.columns.shape[1])
         share = torch.sigmoid(
-            left_out - found.others / (2 * level.double() ** 2) - sums.peak - sums.total.log()
+            left_out - found.others / (2 * sigma.double() ** 2) - sums.peak - sums.total.log()
         )
         shift = (sums.point / sums.total[:, None] - self.center).norm(dim=1)
         # The last factor is for rounding to the dtype of x.
-        return (share * (self.radius + shift) * (1 + 4 * torch.finfo(x.dtype).eps)).to(x.dtype)
+        return share * (self.radius + shift) * (1 + 4 * torch.finfo(x.dtype).eps)
 
     @property
     def _points(self) -> Points:

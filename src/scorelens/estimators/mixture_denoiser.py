@@ -125,7 +125,7 @@ class MixtureDenoiser(WithLogProb, WithPosteriorCovariance, WithJacobian):
 
         Raises ``ValueError`` as calling the denoiser does.
         """
-        return self._posterior(*self.flat(x, sigma)).log_joint.softmax(1).to(x.dtype)
+        return self.of_rows(lambda *rows: self._posterior(*rows).log_joint.softmax(1), x, sigma).to(x.dtype)
 
     def posterior_mean(self, x: Tensor, sigma: Tensor) -> Tensor:
         return self._mixed(self._posterior(x, sigma))
