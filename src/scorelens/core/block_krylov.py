@@ -2,7 +2,7 @@
 
 Every application costs a pass over the data, so blocks are wide (all wanted modes and some guard modes at
 once) and the whole basis is kept for the Rayleigh-Ritz step until it is restarted with its best part
-(Musco & Musco 2015; Saad 2011, chapters 6 and 7).
+(Musco & Musco 2015; Saad 2011).
 """
 
 from __future__ import annotations

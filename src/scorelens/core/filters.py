@@ -1,8 +1,7 @@
 """Filters: functions of the eigenvalues that turn a normal equation into a solution.
 
 A filter is a stable stand-in for ``1 / eigenvalue``. Minimum norm and ridge solutions, early-stopped
-iterations and training time itself are filters of the same spectrum (Engl, Hanke & Neubauer 1996,
-chapters 4 to 6).
+iterations and training time itself are filters of the same spectrum (Engl, Hanke & Neubauer 1996).
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ class MinimumNorm(Filter):
 
     rank_tolerance: float = _LEAST
     name: ClassVar[str] = "minimum-norm"
-    reference: ClassVar[str] = "engl1996, section 2.1"
+    reference: ClassVar[str] = "engl1996, Moore-Penrose inverse"
     bound: ClassVar[float] = 1.0
 
     def __post_init__(self) -> None:
@@ -108,7 +107,7 @@ class SpectralCutoff(Filter):
 
     cutoff: float
     name: ClassVar[str] = "spectral-cutoff"
-    reference: ClassVar[str] = "engl1996, chapter 4"
+    reference: ClassVar[str] = "engl1996, truncated singular values"
     bound: ClassVar[float] = 1.0
 
     def __post_init__(self) -> None:
@@ -140,7 +139,7 @@ class Ridge(Filter):
 
     ridge: float
     name: ClassVar[str] = "ridge"
-    reference: ClassVar[str] = "engl1996, section 5.1"
+    reference: ClassVar[str] = "engl1996, Tikhonov regularization"
     bound: ClassVar[float] = 1.0
 
     def __post_init__(self) -> None:
@@ -174,7 +173,7 @@ class GradientFlow(Filter):
 
     flow_time: float
     name: ClassVar[str] = "gradient-flow"
-    reference: ClassVar[str] = "engl1996, chapter 4; learning dynamics, section 13"
+    reference: ClassVar[str] = "engl1996, asymptotic regularization; learning dynamics, section 13"
     bound: ClassVar[float] = 1.0
 
     def __post_init__(self) -> None:
@@ -216,7 +215,7 @@ class Landweber(Filter):
     step: float
     n_steps: int
     name: ClassVar[str] = "landweber"
-    reference: ClassVar[str] = "engl1996, section 6.1; learning dynamics, section 2.3"
+    reference: ClassVar[str] = "engl1996, Landweber iteration; learning dynamics, section 2.3"
     bound: ClassVar[float] = 2.0
 
     def __post_init__(self) -> None:
@@ -267,7 +266,7 @@ class NuMethod(Filter):
     n_steps: int
     nu: float = 1.0
     name: ClassVar[str] = "nu-method"
-    reference: ClassVar[str] = "engl1996, section 6.3; brakhage1987"
+    reference: ClassVar[str] = "engl1996, nu-methods; brakhage1987"
     bound: ClassVar[float] = 2.0
 
     def __post_init__(self) -> None:
@@ -305,7 +304,7 @@ class NuMethod(Filter):
         return solution, residual
 
     def _coefficients(self, k: int) -> tuple[float, float]:
-        # engl1996, section 6.3, with momentum 0 at the first step
+        # engl1996, nu-methods, with momentum 0 at the first step
         nu = self.nu
         shared = (k + 2 * nu - 1) * (2 * k + 4 * nu - 1)
         momentum = (

@@ -50,7 +50,7 @@ class GeneratedVariance(Instrument):
     seed: int = 0
     name: ClassVar[str] = "generated_variance"
     title: ClassVar[str] = "Variance generated along the data's eigenmodes"
-    reference: ClassVar[str] = "Wang & Pehlevan 2025, Sec. 4; karras2022, Alg. 1"
+    reference: ClassVar[str] = "wang2025, Sec. 4.3; karras2022, Alg. 1"
 
     def __post_init__(self) -> None:
         checks.at_least("n_generated", self.n_generated, 2, "one sample has no variance")

@@ -26,7 +26,7 @@ class Explicit(Objective):
     """
 
     name: ClassVar[str] = "explicit"
-    reference: ClassVar[str] = "hyvarinen2005, Eq. 2"
+    reference: ClassVar[str] = "hyvarinen2005"
     equation: ClassVar[str] = "score estimation [S1]"
     needs: ClassVar[frozenset[str]] = frozenset({TRUE_SCORE})
 
@@ -44,7 +44,7 @@ class Denoising(Objective):
     """
 
     name: ClassVar[str] = "denoising"
-    reference: ClassVar[str] = "vincent2011, Eq. 9"
+    reference: ClassVar[str] = "vincent2011"
     equation: ClassVar[str] = "score estimation [S3]"
     needs: ClassVar[frozenset[str]] = frozenset({NOISE})
 

@@ -81,7 +81,7 @@ class Gaussian(ProjectionLaw):
     """Standard normal directions."""
 
     name: ClassVar[str] = "gaussian"
-    reference: ClassVar[str] = "song2019, Sec. 3"
+    reference: ClassVar[str] = "song2019"
     equation: ClassVar[str] = "score estimation [L5]"
 
     def draw(self, normal: Tensor) -> Tensor:
@@ -159,7 +159,7 @@ class CorrelatedGaussian(ProjectionLaw):
     """
 
     name: ClassVar[str] = "correlated-gaussian"
-    reference: ClassVar[str] = "song2019, assumption 4, corrected"
+    reference: ClassVar[str] = "song2019, directions with positive definite E[v v^T]"
     equation: ClassVar[str] = "score estimation [L1], [L4]"
 
     def __init__(self, covariance: object) -> None:

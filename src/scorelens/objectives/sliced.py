@@ -36,7 +36,7 @@ class Projected(QuadraticObjective):
     """
 
     name: ClassVar[str] = "projected"
-    reference: ClassVar[str] = "song2019, Eq. 5"
+    reference: ClassVar[str] = "song2019"
     equation: ClassVar[str] = "score estimation [L1]"
     needs: ClassVar[frozenset[str]] = frozenset({TRUE_SCORE, PROJECTIONS})
 
@@ -63,7 +63,7 @@ class Sliced(QuadraticObjective):
     """
 
     name: ClassVar[str] = "sliced"
-    reference: ClassVar[str] = "song2019, Eq. 7"
+    reference: ClassVar[str] = "song2019, SSM"
     equation: ClassVar[str] = "score estimation [L2]"
     needs: ClassVar[frozenset[str]] = frozenset({PROJECTIONS})
 
@@ -93,7 +93,7 @@ class SlicedVarianceReduced(QuadraticObjective):
     """
 
     name: ClassVar[str] = "sliced-vr"
-    reference: ClassVar[str] = "song2019, Eq. 8"
+    reference: ClassVar[str] = "song2019, SSM-VR"
     equation: ClassVar[str] = "score estimation [L3]"
     needs: ClassVar[frozenset[str]] = frozenset({PROJECTIONS})
 
@@ -127,7 +127,7 @@ class FiniteDifferenceSliced(Objective):
 
     step: float = 0.02
     name: ClassVar[str] = "finite-difference"
-    reference: ClassVar[str] = "pang2020, Sec. 3, with scores in place of log densities"
+    reference: ClassVar[str] = "pang2020, Sec. 4, with scores in place of log densities"
     equation: ClassVar[str] = "score estimation [L2]"
     needs: ClassVar[frozenset[str]] = frozenset({PROJECTIONS})
     order: ClassVar[int] = 2

@@ -35,7 +35,7 @@ class ResidualOneLayer(RescaledLaw):
     initial_weight: Values = 0.0
     name: ClassVar[str] = "residual"
     equation: ClassVar[str] = "learning dynamics (2.3)"
-    reference: ClassVar[str] = "wang2025, App. D"
+    reference: ClassVar[str] = "wang2025, App. D.1.2"
 
     def __post_init__(self) -> None:
         for field in ("skip", "output", "initial_weight"):

@@ -89,7 +89,7 @@ def _distinct(poles: np.ndarray, weights: np.ndarray, shift: float) -> tuple[np.
 
 def _consistent_weights(poles: np.ndarray, gap: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The weights whose exact eigenvalues are the computed ones: with them the vectors come out orthogonal
-    (Gu & Eisenstat)."""
+    (Gu & Eisenstat 1994)."""
     between = poles[:, None] - poles
     np.fill_diagonal(between, -1.0)
     return np.copysign(np.sqrt(np.prod(gap / between, axis=1)), weights)

@@ -82,7 +82,7 @@ def _lanczos(
     while len(diagonal) < n_most:
         image = product(basis[-1])
         diagonal.append(float(image @ basis[-1]))
-        for _ in range(2):  # twice is enough (Parlett 1998, section 6.9)
+        for _ in range(2):  # twice is enough (Parlett 1998)
             for vector in basis:
                 image = image - (image @ vector) * vector
         found = _first_column(spectral_filter, diagonal, below)

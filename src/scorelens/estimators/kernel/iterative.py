@@ -27,7 +27,7 @@ class LandweberScore(KernelScoreEstimator):
 
     n_steps: int = 50
     name: ClassVar[str] = "landweber"
-    reference: ClassVar[str] = "zhou2020; engl1996, section 6.1"
+    reference: ClassVar[str] = "zhou2020; engl1996, Landweber iteration"
     equation: ClassVar[str] = "1 - a g(a) = (1 - a)^n_steps"
 
     def __post_init__(self) -> None:
@@ -51,7 +51,7 @@ class NuMethodScore(KernelScoreEstimator):
     n_steps: int = 10
     nu: float = 1.0
     name: ClassVar[str] = "nu-method"
-    reference: ClassVar[str] = "zhou2020; engl1996, section 6.3"
+    reference: ClassVar[str] = "zhou2020; engl1996, nu-methods"
     equation: ClassVar[str] = "1 - a g(a) = a Jacobi polynomial of degree n_steps"
 
     def __post_init__(self) -> None:
@@ -80,7 +80,7 @@ def iterate(gamma: Kernel, points: Tensor, schedule: list[tuple[float, float]]) 
 
 
 def _jacobi(k: int, nu: float) -> tuple[float, float]:
-    # engl1996, section 6.3, with momentum 0 at the first step
+    # engl1996, nu-methods, with momentum 0 at the first step
     shared = (k + 2 * nu - 1) * (2 * k + 4 * nu - 1)
     step = 4 * (2 * k + 2 * nu - 1) * (k + nu - 1) / shared
     if k == 1:

@@ -80,7 +80,7 @@ class ResidualOneLayerTwin(DenseDenoiserTwin):
     """
 
     law: ClassVar[str] = "residual"
-    reference: ClassVar[str] = "wang2025, App. D; learning dynamics (2.3)"
+    reference: ClassVar[str] = "wang2025, App. D.1.2; learning dynamics (2.3)"
 
     def __init__(
         self,

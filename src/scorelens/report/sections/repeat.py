@@ -11,7 +11,7 @@ CITATIONS = (
     (
         "Theory of the learning dynamics",
         "B. Wang and C. Pehlevan, An Analytical Theory of Spectral Bias in the Learning Dynamics of "
-        "Diffusion Models, 2025",
+        "Diffusion Models, NeurIPS 2025",
     ),
     (
         "Preconditioning, noise levels, sampler",
