@@ -99,11 +99,32 @@ class ScoreRegression(ABC):
         Between the points ``x (p, d)`` and ``other_x (p', d)``, or among the former. Divide by the number of
         samples, or use `covariance_of`.
         """
-        checks.choice("target", target, ("dsm", "naive"))
         first = self._rows(x, t)
         second = first if other_x is None else self._rows(other_x, other_t)
-        meat = self._meat_of_naive if target == "naive" else self._meat_of_dsm
-        return np.einsum("pa,iajb,qb->piqj", first, meat, second, optimize=True)
+        return np.einsum("pa,iajb,qb->piqj", first, self._meat_of(target), second, optimize=True)
+
+    def local_covariance(
+        self, x: ArrayLike, t: ArrayLike | None = None, *, target: Target = "dsm"
+    ) -> np.ndarray:
+        """``n Cov[s(x, t)]`` at each of ``x (p, d)`` alone, ``(p, d, d)``: the diagonal of `covariance`."""
+        rows = self._rows(x, t)
+        return np.einsum("pa,iajb,pb->pij", rows, self._meat_of(target), rows, optimize=True)
+
+    def draw_weights(
+        self, n_samples: int, count: int, rng: np.random.Generator, *, target: Target = "dsm"
+    ) -> np.ndarray:
+        """Weights of ``count`` fits to ``n_samples`` each, as Gaussians of leading mean and covariance.
+
+        ``(count, d, F)``, around the optimum and its leading bias. For real fits see
+        `scorelens.generalization.ensembles`.
+        """
+        check_samples(n_samples, self.n_features)
+        checks.whole("count", count, 1)
+        size = self.law.dim * self.n_features
+        values, vectors = np.linalg.eigh(self._meat_of(target).reshape(size, size))
+        root = vectors * np.sqrt(np.maximum(values, 0.0) / n_samples)
+        noise = (rng.standard_normal((count, size)) @ root.T).reshape(count, self.law.dim, -1)
+        return (self._optimum + self._bias / n_samples + noise) @ self._whitening
 
     def covariance_of(
         self, n_samples: int, x: ArrayLike, t: ArrayLike | None = None, *, target: Target = "dsm"
@@ -230,6 +251,10 @@ class ScoreRegression(ABC):
             return (factor * misfit.T) @ phi, -factor @ np.sqrt(_squares(target) * _squares(phi))
 
         return self.training_mean("the bias", term, (self.law.dim, self.n_features), 4, 2, 4.0)
+
+    def _meat_of(self, target: Target) -> np.ndarray:
+        checks.choice("target", target, ("dsm", "naive"))
+        return self._meat_of_naive if target == "naive" else self._meat_of_dsm
 
     @cached_property
     def _meat_of_dsm(self) -> np.ndarray:
