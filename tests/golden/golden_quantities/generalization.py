@@ -10,6 +10,7 @@ from golden_quantities import estimation
 from golden_quantities.params import Params, Quantities
 from scorelens.generalization import statistics
 from scorelens.generalization.laws import DataLaw
+from scorelens.generalization.reverse import generated_moments
 from scorelens.generalization.schedules import (
     BROWNIAN,
     PolynomialSchedule,
@@ -17,6 +18,7 @@ from scorelens.generalization.schedules import (
     SubVariancePreservingSchedule,
 )
 from scorelens.generalization.statistics import OneTime, SharedWeights, StateFeatures, TimeFunction
+from scorelens.generalization.vkernel import SmearedLaw, gaussian_characteristic_function
 
 TIMES = {
     "sigma2": TimeFunction.of_variance(BROWNIAN),
@@ -106,6 +108,19 @@ def _leverage(p: Params) -> np.ndarray:
     return OneTime(features(p), law(p["data"]), p.get("alpha", 1.0), p.get("sigma", 0.0)).leverage(p["at"])
 
 
+def _smeared_waves(p: Params) -> np.ndarray:
+    found = gaussian_characteristic_function(p["u"], p["mu"], p["Sigma"], p["kappa"])
+    return np.stack([found.real, found.imag], axis=1)
+
+
+def _generated(p: Params) -> dict[str, Any]:
+    times = np.linspace(0.0, p["T"], p["steps"] + 1)
+    schedule = PolynomialSchedule([1.0], [2.0])
+    data = DataLaw.gaussian(p["mu"], p["Sigma"])
+    found = generated_moments(data, schedule, times, p["n"], p["m_init"], p["V_init"])
+    return {"mean": found.mean[0], "cov": found.covariance[0]}
+
+
 GENERALIZATION: Quantities = {
     "alpha_sigma2": _alpha_sigma2,
     "shared_optimum": lambda p: _shared(p).optimum,
@@ -116,5 +131,8 @@ GENERALIZATION: Quantities = {
     "gmm_feature_sandwich": _gmm_feature_sandwich,
     "gmm_fisher": lambda p: statistics.center_information(_centres(p)),
     "leverage": _leverage,
+    "vkernel_charfn": _smeared_waves,
+    "vkernel_moments": lambda p: SmearedLaw(law(p["data"]), features(p), p["kappa"]).covariance,
+    "generated_cov": _generated,
 }
 MODELS: dict[str | None, Quantities] = {None: GENERALIZATION}
