@@ -142,7 +142,8 @@ def test_results_follow_the_schema(cls, setting, denoiser):
     assert "step" not in measured.dims
     assert measured.sizes.get("mode", setting[2].n_modes) == setting[2].n_modes
     assert measured.sizes.get("sigma", 5) == 5
-    assert all(np.isfinite(values).all() for values in measured.variables.values())
+    told_apart = measured.get("resolved", True)  # the one reason why a number may be missing
+    assert all(np.isfinite(values.where(told_apart, 0)).all() for values in measured.data_vars.values())
 
 
 def test_results_can_be_stored(setting, tmp_path):

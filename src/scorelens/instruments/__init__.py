@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from scorelens.instruments.base import Instrument, measure_all
 from scorelens.instruments.denoising_loss import DenoisingLoss
+from scorelens.instruments.floors import MemorizationFloor, memorization_floor
 from scorelens.instruments.generated_variance import GeneratedVariance
-from scorelens.instruments.memorization import MemorizationFloor, memorization_floor
+from scorelens.instruments.memorization import Memorization
 from scorelens.instruments.probes import Probes
 from scorelens.instruments.sample_grid import SampleGrid, examples
 from scorelens.instruments.squared_errors import squared_distances, squared_errors
@@ -22,13 +23,20 @@ if TYPE_CHECKING:
     from scorelens.data import Data
     from scorelens.results.config import RunConfig
 
-ALL: tuple[type[Instrument], ...] = (GeneratedVariance, TransferFunction, DenoisingLoss, SampleGrid)
+ALL: tuple[type[Instrument], ...] = (
+    GeneratedVariance,
+    TransferFunction,
+    DenoisingLoss,
+    SampleGrid,
+    Memorization,
+)
 
 __all__ = [
     "ALL",
     "DenoisingLoss",
     "GeneratedVariance",
     "Instrument",
+    "Memorization",
     "MemorizationFloor",
     "Probes",
     "SampleGrid",

@@ -14,8 +14,8 @@ from scorelens.core.mode_spectrum import optimal_linear_denoiser
 from scorelens.core.noise_level import NoiseLevelLaw
 from scorelens.core.spectrum import Spectrum
 from scorelens.instruments.base import Instrument
+from scorelens.instruments.floors import MemorizationFloor, memorization_floor
 from scorelens.instruments.labels import PURE, VARIANCE, sigma_coordinate, variable
-from scorelens.instruments.memorization import MemorizationFloor, memorization_floor
 from scorelens.instruments.probes import HELD_OUT_PROBES, TRAINING_PROBES, Probes
 from scorelens.instruments.settings import measured_sigmas, sigma_data
 from scorelens.instruments.squared_errors import squared_errors

@@ -1,122 +1,204 @@
-"""The loss of the denoiser that knows every training point by heart."""
+"""Whether a denoiser gives its training data back: nearness of samples, near-copies, attraction per sigma."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
+import xarray as xr
 
 from scorelens.core import checks
-from scorelens.instruments.probes import Probes
+from scorelens.core.denoiser import Denoiser
+from scorelens.core.evaluation import stream_seed
+from scorelens.core.nearest_neighbours import Neighbours, NeighbourSearch
+from scorelens.generalization.memorization.attraction import Attraction
+from scorelens.generalization.memorization.intervals import Estimate, ratio_of_medians
+from scorelens.generalization.memorization.near_copies import NearCopies, near_copies, nearness
+from scorelens.instruments.base import Instrument
+from scorelens.instruments.between_floors import BetweenFloors
+from scorelens.instruments.generation import generated
+from scorelens.instruments.labels import LENGTH, PURE, sigma_coordinate, variable
+from scorelens.instruments.probes import HELD_OUT_PROBES, Probes
+from scorelens.instruments.settings import measured_sigmas
 
 if TYPE_CHECKING:
-    pass
+    from scorelens.core.spectrum import Spectrum
+    from scorelens.data import Data
+    from scorelens.results.config import RunConfig
 
-#: The mixture holds at most this many training points; a random subset of more has a smaller loss.
-MAX_POINTS = 60_000
-#: Multiplications that one floor may cost; they decide how many training points are probed.
-BUDGET = 1e11
-LEAST_PROBES, MOST_PROBES = 32, 512
-#: Numbers held at once in a block of the mixture, and in the running sums over all noise levels.
-BLOCK_NUMBERS = 2**20
-STATE_NUMBERS = 2**23
+#: Distances go to the nearest training point, and to the second nearest for scale.
+NEIGHBOURS = 2
+#: Multiplications that one search may cost: per measurement, and once for the held-out data.
+BUDGET, HELD_OUT_BUDGET = 2e10, 5e10
+LEAST_SAMPLES, LEAST_HELD_OUT, MOST_HELD_OUT = 32, 64, 2048
+#: Pairs of a sample and its nearest training point that are kept to be shown.
+IMAGES, VECTORS = 12, 200
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class MemorizationFloor:
-    """Loss ``(sigma,)`` of the empirical-optimal denoiser on training points, and its standard error.
+class Memorization(Instrument):
+    """How near ``n_generated`` samples come to the training data, and what the denoiser knows by heart.
 
-    ``n_points`` training points make up the mixture, ``n_probes`` of them were noised and denoised.
+    The samples are those that `GeneratedVariance` measures, by Heun's method on ``grid`` (descending).
+
+    - ``distance_ratio``: median distance of samples to the nearest training point over that of held-out
+      points, with an interval at 95%. 1: as far as fresh data. Blurred samples lie near everything, so a
+      ratio below 1 alone does not prove copies. NaN if ``comparable`` is false: the median held-out point is
+      itself a training point.
+    - ``near_copy_share``: share of samples nearer to a training point, for the density of points there, than
+      every held-out point that was searched, with its exact interval. ``near_copy_p_value``: probability of
+      as many among fresh data. ``false_alarm_rate``: the share expected of fresh data.
+    - ``attraction`` at ``sigmas`` (ascending): 0 for the best linear denoiser, 1 for the one that knows
+      every training point by heart, on noisy held-out data. A good denoiser of many points is attracted too.
+      ``off_axis``: how much lies beside the way between the two. NaN where ``resolved`` is false: there the
+      two cannot be told apart.
+    - ``shown``: the samples with the smallest ``nearness``, each beside its nearest training point.
+
+    Costs per measurement: one exact search of the samples among all training points (at most `BUDGET`
+    multiplications where that leaves `LEAST_SAMPLES`); the denoiser is asked nothing that `GeneratedVariance`
+    and `DenoisingLoss` do not ask. Once: the search of held-out points and the answers of the two floors.
+
+    Raises ``ValueError`` for fewer than two samples.
     """
 
-    loss: np.ndarray
-    standard_error: np.ndarray
-    n_points: int
-    n_probes: int
+    train: Data
+    held_out: Data
+    between: BetweenFloors
+    grid: np.ndarray
+    n_generated: int = 256
+    seed: int = 0
+    name: ClassVar[str] = "memorization"
+    title: ClassVar[str] = "Nearness to the training data"
+    reference: ClassVar[str] = "yoon2023; clopper1934"
+
+    def __post_init__(self) -> None:
+        checks.at_least("n_generated", self.n_generated, 2, "an interval needs them")
+
+    @classmethod
+    def for_run(cls, train: Data, held_out: Data, spectrum: Spectrum, config: RunConfig) -> Memorization:
+        sizes = config.measurement
+        probes = Probes.choose(held_out, sizes.n_probes, config.seed, HELD_OUT_PROBES)
+        between = BetweenFloors(train, probes, spectrum, measured_sigmas(config))
+        return cls(train, held_out, between, config.sigmas(), sizes.n_generated, config.seed)
+
+    @property
+    def n_searched(self) -> int:
+        """Number of samples that are compared with the training data: the first of those generated."""
+        return min(self.n_generated, max(int(BUDGET / self._cost), LEAST_SAMPLES))
+
+    @property
+    def _cost(self) -> float:
+        """Multiplications of one search."""
+        return 2.0 * len(self.train) * self.train.dim
+
+    @cached_property
+    def _search(self) -> NeighbourSearch:
+        return NeighbourSearch(self.train)
+
+    @cached_property
+    def _fresh(self) -> np.ndarray:
+        """Distances of held-out points to their nearest training points, ``(h, 2)``."""
+        most = int(np.clip(HELD_OUT_BUDGET / self._cost, LEAST_HELD_OUT, MOST_HELD_OUT))
+        draws = np.random.default_rng(stream_seed(self.seed, "held-out neighbours"))
+        chosen = draws.permutation(len(self.held_out))[:most]
+        return self._search(self.held_out[np.sort(chosen)], NEIGHBOURS).distances
+
+    def _measure(self, denoiser: Denoiser) -> xr.Dataset:
+        samples = self._samples(denoiser)
+        found = self._search(samples, NEIGHBOURS)
+        near = nearness(found.distances)
+        copies = near_copies(near, nearness(self._fresh))
+        variables = self._ratio(found) | _copies(copies) | _each(found, near, copies)
+        variables |= self._shown(samples, found, near)
+        variables |= _attraction(self.between.measure(denoiser))
+        attrs = {
+            "n_generated": len(samples),
+            "n_train": len(self.train),
+            "n_held_out": len(self._fresh),
+            "n_probes": self.between.n_probes,
+            "n_mixture": self.between.n_mixture,
+        }
+        return xr.Dataset(variables, sigma_coordinate(self.between.sigmas), attrs)
+
+    def _samples(self, denoiser: Denoiser) -> np.ndarray:
+        made, count = [], 0
+        for _, batch in generated(denoiser, self.n_generated, self.train.event_shape, self.grid, self.seed):
+            made.append(batch)
+            count += len(batch)
+            if count >= self.n_searched:
+                break
+        return np.concatenate(made)[: self.n_searched]
+
+    def _ratio(self, found: Neighbours) -> dict[str, xr.Variable]:
+        nearest, fresh = found.distances[:, 0], self._fresh[:, 0]
+        comparable = bool(np.median(fresh) > 0)
+        nothing = Estimate(np.nan, np.nan, np.nan, 0.95)
+        ratio = ratio_of_medians(nearest, fresh, seed=self.seed) if comparable else nothing
+        title = "Median distance to the training data, over that of held-out data"
+        return _with_interval("distance_ratio", title, ratio) | {
+            "comparable": variable(
+                (), comparable, "Whether held-out data lie apart from training data", PURE
+            ),
+            "median_distance": variable((), np.median(nearest), "Median distance to training data", LENGTH),
+        }
+
+    def _shown(self, samples: np.ndarray, found: Neighbours, near: np.ndarray) -> dict[str, xr.Variable]:
+        image = samples.ndim == 4
+        chosen = np.argsort(near, kind="stable")[: IMAGES if image else VECTORS]
+        points = self.train[found.indices[chosen, 0]]
+        dims = ("shown", "channel", "height", "width") if image else ("shown", "feature")
+        pair = [values if image else values.reshape(len(values), -1) for values in (samples[chosen], points)]
+        return {
+            "shown_sample": variable(("shown",), chosen, "Number of the sample that is shown", PURE),
+            "shown_image": variable(dims, pair[0], "Generated sample", LENGTH),
+            "shown_neighbour": variable(dims, pair[1], "The training point nearest to it", LENGTH),
+        }
 
 
-def memorization_floor(probes: Probes, sigmas: np.ndarray) -> MemorizationFloor:
-    """Mean of ``||D(x) - x_0||^2`` for ``D(x) = sum_i w_i x_i``, ``w = softmax(-||x - x_i||^2 / 2 sigma^2)``.
-
-    ``x_i`` are the points of ``probes.data``; the first points of ``probes``, as many as `BUDGET` allows, are
-    denoised with their first noise at each of ``sigmas``. The mixture streams by in blocks with a running
-    log-sum-exp, so memory does not grow with its size.
-
-    Raises ``ValueError`` for a sigma that is not > 0 or fewer than two probes.
-    """
-    checks.positive("sigma", sigmas, "at zero noise the floor is zero")
-    checks.at_least("the number of probed points", probes.n_points, 2)
-    data, mixture = probes.data, _mixture(probes)
-    per_probe = 4.0 * len(mixture) * data.dim * len(sigmas)
-    n = min(int(np.clip(BUDGET / per_probe, LEAST_PROBES, MOST_PROBES)), probes.n_points)
-    rows = max(STATE_NUMBERS // (data.dim * len(sigmas)), 1)
-    parts = [slice(start, min(start + rows, n)) for start in range(0, n, rows)]
-    loss = np.concatenate([_losses(probes, part, mixture, sigmas) for part in parts], axis=1)
-    return MemorizationFloor(loss.mean(axis=1), loss.std(axis=1, ddof=1) / np.sqrt(n), len(mixture), n)
+def _with_interval(name: str, long_name: str, found: Estimate) -> dict[str, xr.Variable]:
+    return {
+        name: variable((), found.value, long_name, PURE),
+        f"{name}_low": variable((), found.low, f"{long_name}, lower end at 95%", PURE),
+        f"{name}_high": variable((), found.high, f"{long_name}, upper end at 95%", PURE),
+    }
 
 
-def _mixture(probes: Probes) -> np.ndarray:
-    """Indices of the mixture: every training point, or `MAX_POINTS` of them with the probed ones first."""
-    n = len(probes.data)
-    if n <= MAX_POINTS:
-        return np.arange(n)
-    others = np.random.default_rng(probes.seed).permutation(np.setdiff1d(np.arange(n), probes.indices))
-    return np.concatenate([probes.indices, others])[:MAX_POINTS]
+def _copies(found: NearCopies) -> dict[str, xr.Variable]:
+    return _with_interval("near_copy_share", "Share of near-copies among samples", found.share) | {
+        "near_copy_p_value": variable(
+            (), found.p_value, "Probability of as many near-copies among fresh data", PURE
+        ),
+        "false_alarm_rate": variable((), found.false_alarm, "Share of near-copies among fresh data", PURE),
+    }
 
 
-def _blocks(probes: Probes, mixture: np.ndarray) -> Iterator[np.ndarray]:
-    """The mixture's points in float64 blocks ``(b, d)``."""
-    size = max(BLOCK_NUMBERS // probes.data.dim, 1)
-    for start in range(0, len(mixture), size):
-        block = probes.data[mixture[start : start + size]]
-        yield block.reshape(len(block), -1).astype(np.float64)
+def _each(found: Neighbours, near: np.ndarray, copies: NearCopies) -> dict[str, xr.Variable]:
+    each = ("sample",)
+    return {
+        "nearest_distance": variable(
+            each, found.distances[:, 0], "Distance to the nearest training point", LENGTH
+        ),
+        "nearness": variable(
+            each, near, "Distance to the nearest training point over that to the next", PURE
+        ),
+        "nearest_index": variable(each, found.indices[:, 0], "Number of the nearest training point", PURE),
+        "near_copy": variable(each, copies.flagged, "Whether the sample is a near-copy", PURE),
+    }
 
 
-def _losses(probes: Probes, part: slice, mixture: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
-    """Squared error ``(sigma, part)`` of each probed point of ``part``."""
-    own = probes.data[probes.indices[part]]
-    own = own.reshape(len(own), -1).astype(np.float64)
-    noises = [probes.noise(level, part).reshape(own.shape) for level in range(len(sigmas))]
-    posteriors = [_Posterior(own, noise, sigma) for noise, sigma in zip(noises, sigmas, strict=True)]
-    for block in _blocks(probes, mixture):
-        squares = (own**2).sum(axis=1)[:, None] + (block**2).sum(axis=1)
-        distance = np.maximum(squares - 2.0 * own @ block.T, 0.0)
-        for posterior in posteriors:
-            posterior.add(block, distance)
-    return np.stack([posterior.squared_error() for posterior in posteriors])
+def _attraction(found: Attraction) -> dict[str, xr.Variable]:
+    def level(values: np.ndarray, long_name: str, units: str = PURE) -> xr.Variable:
+        return variable(("sigma",), values, long_name, units)
 
-
-@final
-class _Posterior:
-    """Running softmax over the mixture for noisy points ``own + sigma * noise``, all ``(m, d)``.
-
-    Log weights are relative to that of the point itself (which is 0), and points are counted from it:
-    ``log w_i = -||x_0 - x_i||^2 / (2 sigma^2) + n . (x_i - x_0) / sigma``. So the sum that is the error,
-    ``sum_i w_i (x_i - x_0)``, stays accurate when all other weights are tiny.
-    """
-
-    def __init__(self, own: np.ndarray, noise: np.ndarray, sigma: float) -> None:
-        self.own, self.noise, self.sigma = own, noise, sigma
-        self.along = (noise * own).sum(axis=1)
-        self.largest = np.full(len(own), -np.inf)
-        self.total = np.zeros(len(own))
-        self.shift = np.zeros_like(own)
-
-    def add(self, block: np.ndarray, distance: np.ndarray) -> None:
-        """Take in mixture points ``(b, d)`` at squared ``distance`` ``(m, b)`` from the own points."""
-        along = self.noise @ block.T - self.along[:, None]
-        log_weight = along / self.sigma - distance / (2 * self.sigma**2)
-        largest = np.maximum(self.largest, log_weight.max(axis=1))
-        kept = np.exp(self.largest - largest)
-        weight = np.exp(log_weight - largest[:, None])
-        added = weight.sum(axis=1)
-        self.total = kept * self.total + added
-        self.shift = kept[:, None] * self.shift + (weight @ block - added[:, None] * self.own)
-        self.largest = largest
-
-    def squared_error(self) -> np.ndarray:
-        """``||D(x) - x_0||^2`` of each point, shape ``(m,)``."""
-        return ((self.shift / self.total[:, None]) ** 2).sum(axis=1)
+    # The error of a single probe is not known.
+    error = np.where(found.resolved & np.isnan(found.standard_error), np.inf, found.standard_error)
+    return {
+        "attraction": level(found.coefficient, "Attraction towards the denoiser that memorises (0 to 1)"),
+        "attraction_standard_error": level(error, "Standard error of the attraction"),
+        "off_axis": level(found.off_axis, "Part of the denoiser beside the way between the floors"),
+        "floor_gap": level(found.gap, "Distance between the floors, per number of a sample", LENGTH),
+        "resolved": level(found.resolved, "Whether the floors can be told apart"),
+    }
