@@ -55,6 +55,10 @@ def load(path: str | os.PathLike[str], network: torch.nn.Module | None = None) -
 
     Raises ``ValueError`` naming the file and the remedy if it is missing, damaged or of another kind, and
     if the network is missing, not needed, or another one.
+
+    >>> load("no-such.safetensors")
+    Traceback (most recent call last):
+    ValueError: no-such.safetensors is not a whole estimator file ...
     """
     with _named(path):
         state, header = _read(path)
@@ -88,7 +92,11 @@ def _named(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def is_estimator(path: str | os.PathLike[str]) -> bool:
-    """Whether ``path`` is a readable file that `save` wrote (its content may still be damaged)."""
+    """Whether ``path`` is a readable file that `save` wrote (its content may still be damaged).
+
+    >>> is_estimator("no-such.safetensors")
+    False
+    """
     try:
         with safe_open(path, framework="pt") as file:
             return (file.metadata() or {}).get("format") == _FORMAT

@@ -71,6 +71,10 @@ class PatchLinearDenoiser(WithJacobian):
     ``w = (sigma^2 I + C)^{-1} C e`` with the covariance ``C = frame diag(variances) frame^T`` of a patch and
     ``e`` its centre; with several channels one filter each, over the patch in all channels. The
     Jacobian need not be symmetric, so that there is no posterior covariance. Computes in float64.
+
+    >>> denoiser = PatchLinear(patch_size=3).fit(np.array([[1.0, 1.0, 1.0], [-1.0, -1.0, -1.0]]))
+    >>> denoiser.taps(torch.ones(1))
+    tensor([[[0.2500, 0.2500, 0.2500]]], dtype=torch.float64)
     """
 
     name: ClassVar[str] = "patch-linear"
@@ -156,6 +160,10 @@ class LocalPatchDenoiser(FittedDenoiser):
     ``D(x)_i = sum_p softmax_p(-|x_patch(i) - p|^2 / 2 sigma^2) centre(p)``. Buffer: ``points``, the training
     events ``(n, d)``. Patches are met in blocks: memory is bounded by the block (not under autograd, which
     keeps what it needs for the gradient). Computes in float64.
+
+    >>> denoiser = LocalPatch(patch_size=3).fit(np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
+    >>> denoiser.points.shape, denoiser.facts["patch_size"]
+    (torch.Size([2, 3]), 3)
     """
 
     name: ClassVar[str] = "local-patch"

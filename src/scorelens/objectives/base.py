@@ -21,6 +21,10 @@ class Draws(NamedTuple):
     clean sample, are shaped as ``x``; ``projections`` are ``(batch, n, d)``, **fresh for each sample**
     ([L7]): shared by the samples of a batch, they leave a noise that does not fall with its size.
     ``sigma (batch,)``: the noise level of each ``x``, if any.
+
+    >>> draws = Draws(torch.zeros(8, 2), projections=torch.randn(8, 1, 2))
+    >>> draws.rows(slice(3)).projections.shape
+    torch.Size([3, 1, 2])
     """
 
     x: Tensor
@@ -39,6 +43,11 @@ class Objective(ABC):
     """A loss per sample whose mean is minimised by the score, up to what its ``equation`` says.
 
     All are sums over coordinates with the factor one half, so that they differ by constants only.
+
+    >>> from scorelens.objectives import Denoising
+    >>> Denoising()(lambda x: -x, Draws(torch.ones(1, 2)))
+    Traceback (most recent call last):
+    ValueError: the denoising objective needs noise; give it in the draws
     """
 
     name: ClassVar[str]
@@ -64,7 +73,16 @@ class Objective(ABC):
 
 
 class QuadraticObjective(Objective):
-    """An objective that is ``c + v . M v`` for one direction ``v``: mean and variance are known."""
+    """An objective that is ``c + v . M v`` for one direction ``v``: mean and variance are known.
+
+    >>> from scorelens.objectives import Sliced
+    >>> from scorelens.objectives.projections import Gaussian
+    >>> draws = Draws(torch.ones(1, 2))
+    >>> Sliced().expected(lambda x: -x, draws, Gaussian()).detach()
+    tensor([-1.])
+    >>> Sliced().probe_variance(lambda x: -x, draws, Gaussian()).detach()
+    tensor([2.])
+    """
 
     @abstractmethod
     def form(self, at: ScoreAt, draws: Draws, law: ProjectionLaw) -> tuple[Tensor, Tensor]:

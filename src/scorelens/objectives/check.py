@@ -25,16 +25,36 @@ _SHOWN = 64
 
 @runtime_checkable
 class KnownLaw(Protocol):
-    """A law to draw from whose score is known."""
+    """A law to draw from whose score is known.
 
-    def sample(self, n: int, generator: torch.Generator, /) -> Tensor: ...
-    def score(self, x: Tensor, /) -> Tensor: ...
+    >>> class Normal:
+    ...     def sample(self, n, generator):
+    ...         return torch.randn(n, 2, generator=generator)
+    ...     def score(self, x):
+    ...         return -x
+    >>> isinstance(Normal(), KnownLaw), check_objectives(Normal().score, Normal()).broken
+    (True, ())
+    """
+
+    def sample(self, n: int, generator: torch.Generator, /) -> Tensor:
+        """``n`` draws, ``(n, *event)``."""
+        ...
+
+    def score(self, x: Tensor, /) -> Tensor:
+        """Gradient of the log density at ``x (batch, *event)``, of the same shape."""
+        ...
 
 
 @final
 @dataclass(frozen=True)
 class ObjectiveReport:
-    """What `check_objectives` found; ``str(report)`` is one line per finding."""
+    """What `check_objectives` found; ``str(report)`` is one line per finding.
+
+    >>> x = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0))
+    >>> report = check_objectives(lambda x: x, x)
+    >>> [finding.name for finding in report.broken]
+    ['sign and scale of the model']
+    """
 
     findings: tuple[Finding, ...]
 

@@ -28,7 +28,12 @@ def explicit_less_implicit(true_score: Tensor) -> Tensor:
 
 
 def projected_less_sliced(true_score: Tensor, law: ProjectionLaw) -> Tensor:
-    """``1/2 s . Sigma_v s`` per sample, ``(batch,)``: its mean is ``J_PSM - J_SSM`` ([L4])."""
+    """``1/2 s . Sigma_v s`` per sample, ``(batch,)``: its mean is ``J_PSM - J_SSM`` ([L4]).
+
+    >>> from scorelens.objectives.projections import UnitSphere
+    >>> projected_less_sliced(torch.ones(1, 4), UnitSphere())
+    tensor([0.5000])
+    """
     flat = true_score.flatten(1)
     return 0.5 * ((flat @ law.covariance(flat.shape[1]).to(flat)) * flat).sum(1)
 
@@ -45,7 +50,11 @@ def denoising_less_implicit(dim: int, sigma: float) -> float:
 
 def denoising_less_explicit(true_score: Tensor, sigma: float) -> Tensor:
     """``1/2 (d / sigma^2 - |s_t|^2)`` per sample, ``(batch,)``, for the score ``(batch, *event)`` of the
-    noised law: its mean is ``J_DSM - J_ESM >= 0``, whatever the model ([S4])."""
+    noised law: its mean is ``J_DSM - J_ESM >= 0``, whatever the model ([S4]).
+
+    >>> denoising_less_explicit(torch.tensor([[1.0, 1.0]]), sigma=0.5)
+    tensor([3.])
+    """
     flat = true_score.flatten(1)
     return denoising_less_implicit(flat.shape[1], sigma) - half_square(flat)
 

@@ -22,7 +22,11 @@ from scorelens.core.processes import NoiseProcess
 
 
 class Weighting(ABC):
-    """From a residual ``D(x) - x0`` of shape ``(batch, *event)`` to a loss per sample, averaged over d."""
+    """From a residual ``D(x) - x0`` of shape ``(batch, *event)`` to a loss per sample, averaged over d.
+
+    >>> [member.name for member in ALL if not issubclass(member, LevelWeighting)]
+    ['target']
+    """
 
     name: ClassVar[str]
     equation: ClassVar[str]
@@ -33,7 +37,11 @@ class Weighting(ABC):
 
 
 class LevelWeighting(Weighting):
-    """A weighting that depends on the noise level only, so that every objective can carry it."""
+    """A weighting that depends on the noise level only, so that every objective can carry it.
+
+    >>> Noise()(2.0 * torch.ones(1, 3), torch.tensor([0.5]))  # 4 times the mean square
+    tensor([16.])
+    """
 
     @abstractmethod
     def weight(self, sigma: Tensor) -> Tensor:
@@ -70,6 +78,9 @@ class Target(Weighting):
     """``|C_out^-1 residual|^2``: every direction of the network's output weighs alike.
 
     ``whiten(residual, sigma)`` applies ``C_out^-1``; a preconditioner has it.
+
+    >>> Target(lambda residual, sigma: residual / sigma[:, None])(torch.ones(1, 3), torch.tensor([0.5]))
+    tensor([4.])
     """
 
     whiten: Callable[[Tensor, Tensor], Tensor]

@@ -23,6 +23,11 @@ class FieldMap(ABC):
     means. Float64; ``ValueError`` for points of another dimension and for a NaN.
 
     A file holds ``name`` and ``arrays()``, from which `scorelens.estimators.fields.rebuild` makes the map.
+
+    >>> from scorelens.estimators.features import Hermite
+    >>> from scorelens.estimators.fields import Gradients
+    >>> Gradients(Hermite([[1], [2]])).name
+    'gradients/hermite'
     """
 
     features: FeatureMap

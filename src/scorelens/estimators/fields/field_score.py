@@ -26,7 +26,12 @@ from scorelens.estimators.spectral import (
 
 @final
 class FieldDenoiser(SpectralDenoiser):
-    """``s = sum_j theta_j psi_j``. ``coefficients (L, m)``; fact ``features`` names the `FieldMap`."""
+    """``s = sum_j theta_j psi_j``. ``coefficients (L, m)``; fact ``features`` names the `FieldMap`.
+
+    >>> denoiser = FieldScore(sigmas=(1.0, 2.0)).fit(np.random.default_rng(0).standard_normal((50, 4, 4)))
+    >>> len(denoiser.coefficients), denoiser.event_shape
+    (2, (4, 4))
+    """
 
     name: ClassVar[str] = "fields"
 

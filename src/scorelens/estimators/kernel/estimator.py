@@ -43,6 +43,11 @@ class KernelScoreEstimator(ABC):
 
     - ``kernel``: a name in `scorelens.estimators.kernel.KERNELS`.
     - ``bandwidth``: in data units; the median distance between samples unless given.
+
+    >>> from scorelens.estimators.kernel import LandweberScore, SteinScore
+    >>> x = np.random.default_rng(0).standard_normal((500, 2))
+    >>> [bool(((m().fit_score(x)(x) + x) ** 2).mean() < 0.1) for m in (LandweberScore, SteinScore)]
+    [True, True]
     """
 
     kernel: str = "gaussian"

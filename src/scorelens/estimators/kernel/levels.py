@@ -23,6 +23,11 @@ class KernelLevelsDenoiser(LevelDenoiser):
 
     Its own buffers: ``bandwidths (L,)``, ``drift_weights (L,)``, ``shifts (L, d)``, ``centers`` and
     ``coefficients (L, m, d)`` (of `KernelScore`). Fact: ``kernel``, the kernel's name.
+
+    >>> x = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
+    >>> denoiser = KernelLevels(sigmas=(0.5, 1.0)).fit(x)
+    >>> len(denoiser.bandwidths), denoiser.shifts.shape
+    (2, torch.Size([2, 2]))
     """
 
     name: ClassVar[str] = "kernel"

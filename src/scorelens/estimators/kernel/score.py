@@ -24,6 +24,12 @@ class KernelScore:
 
     Calling it with a NumPy array or a tensor ``(b, d)`` gives the same kind, float64; tensors are
     differentiable. Far from all samples a kernel score falls to 0: it is an estimate where there are data.
+
+    >>> import numpy as np
+    >>> from scorelens.estimators.kernel import TikhonovScore
+    >>> score = TikhonovScore().fit_score(np.random.default_rng(0).standard_normal((200, 2)))
+    >>> score(np.zeros((3, 2))).shape, score.bandwidth > 0
+    ((3, 2), True)
     """
 
     kernel_name: str

@@ -33,6 +33,10 @@ class TimeSeparableDenoiser(WithEnergy, WithJacobian):
     Buffers: ``mean (d,)``, ``scale ()``, ``rates (r,)``, the first 0, ``coefficients (r, m)``, and of the one
     system that was solved ``normal_spectra (1, (r - 1) m)``, ``ranks``, ``residuals`` and ``bounded``, each
     ``(1,)``; the features' own arrays ``features_...``. Fact: ``features``, their name.
+
+    >>> denoiser = TimeSeparableScore().fit(np.array([[1.0], [-1.0]]))
+    >>> len(denoiser.coefficients) == len(denoiser.rates), float(denoiser.rates[0]), bool(denoiser.bounded)
+    (True, 0.0, True)
     """
 
     name: ClassVar[str] = "time-separable"

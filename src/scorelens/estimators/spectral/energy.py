@@ -26,6 +26,11 @@ class EnergyDenoiser(SpectralDenoiser, WithEnergy):
     """``s = grad theta . phi``: a gradient field at every noise level, with its log density up to a constant.
 
     ``coefficients (L, m)``; the other buffers are those of `SpectralDenoiser`.
+
+    >>> from scorelens.estimators.spectral import HermiteRule
+    >>> denoiser = EnergyScore(features=HermiteRule(2), sigmas=(1.0, 2.0)).fit(np.array([[1.0], [-1.0]]))
+    >>> denoiser.coefficients.shape
+    torch.Size([2, 2])
     """
 
     name: ClassVar[str] = "energy"

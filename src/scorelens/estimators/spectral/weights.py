@@ -22,7 +22,11 @@ from scorelens.estimators.spectral.solvers import Exact, Solver
 
 @final
 class WeightDenoiser(SpectralDenoiser):
-    """``s = W phi``, in general no gradient field. ``coefficients (L, m, d)`` hold ``W^T`` of each level."""
+    """``s = W phi``, in general no gradient field. ``coefficients (L, m, d)`` hold ``W^T`` of each level.
+
+    >>> WeightScore(sigmas=(1.0, 2.0)).fit(np.array([[1.0], [-1.0]])).coefficients.shape
+    torch.Size([2, 2, 1])
+    """
 
     name: ClassVar[str] = "weights"
 
