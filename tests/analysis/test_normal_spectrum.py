@@ -25,7 +25,9 @@ def fourier(degree):
 def fitted():
     return {
         "gaussian": Gaussian().fit(DRAWS),
-        "small": EnergyScore(features=fourier(1), solver=Exact(), sigmas=(0.5, 2.0)).fit(DRAWS),
+        "small": EnergyScore(features=fourier(1), solver=Exact(), sigmas=(0.5, 2.0), frame="coordinates").fit(
+            DRAWS
+        ),
         "large": EnergyScore(features=fourier(2), solver=Filtered(MinimumNorm()), sigmas=(1.0, 2.0)).fit(
             DRAWS
         ),

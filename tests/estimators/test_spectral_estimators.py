@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from scorelens.core.filters import MinimumNorm, Ridge, SpectralCutoff
 from scorelens.estimators import (
     DiagonalGaussian,
     Empirical,
     EnergyScore,
+    FieldScore,
     Gaussian,
     TimeSeparableScore,
     WeightScore,
@@ -18,7 +20,7 @@ from scorelens.estimators import (
     load,
     save,
 )
-from scorelens.estimators.features import Bins, Fourier, Hermite, Monomials
+from scorelens.estimators.features import Bins, Fourier, Hermite, Monomials, base
 from scorelens.estimators.normal_equations import NormalEquations
 from scorelens.estimators.spectral import (
     AffineRule,
@@ -72,12 +74,66 @@ def test_quadratic_energies_and_affine_scores_are_the_wiener_filter(estimator, s
 
 
 @pytest.mark.parametrize("sigma", SIGMAS)
-def test_waves_penalised_away_leave_the_gaussian_of_the_variances(sigma):
-    """[S19]: the coordinates and squares are free."""
-    data = correlated()
-    denoiser = EnergyScore(solver=Penalized(1e10), sigmas=SIGMAS).fit(data)
-    x, diagonal = noised(data, sigma), DiagonalGaussian().fit(data)
-    torch.testing.assert_close(denoiser(x, sigma), diagonal(x, sigma), rtol=1e-7, atol=1e-7)
+@pytest.mark.parametrize(("frame", "limit"), [("principal", Gaussian()), ("coordinates", DiagonalGaussian())])
+@pytest.mark.parametrize("n", [40, 3])
+def test_waves_penalised_away_leave_the_gaussian_of_the_frame(n, frame, limit, sigma):
+    """[S19]: the coordinates and squares are free, along the axes of the frame, whatever n."""
+    data = correlated(n)
+    denoiser = EnergyScore(solver=Penalized(1e10), sigmas=SIGMAS, frame=frame).fit(data)
+    x, gaussian = noised(data, sigma), limit.fit(data)
+    torch.testing.assert_close(denoiser(x, sigma), gaussian(x, sigma), rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("sigma", SIGMAS)
+def test_a_few_waves_add_nothing_to_a_gaussian_law(sigma):
+    """The law of the sample is Gaussian up to one over the root of its size, about 0.01."""
+    data = correlated(20000)
+    x, wiener = noised(data, sigma, 200), Gaussian().fit(data)(noised(data, sigma, 200), sigma)
+    away = {}
+    for frame in ("principal", "coordinates"):
+        estimator = EnergyScore(
+            features=FourierRule(n_random=4), solver=Exact(), sigmas=(sigma,), frame=frame
+        )
+        error = (estimator.fit(data)(x, sigma) - wiener).square().mean()
+        away[frame] = float((error / (wiener - wiener.mean(0)).square().mean()).sqrt())
+    assert away["principal"] < 0.005
+    assert away["coordinates"] > 20 * away["principal"]
+
+
+def test_the_default_explains_images_no_worse_than_a_gaussian():
+    images = torch.tensor(load_digits().data[:1000] / 8 - 1)
+    generator, sigmas = torch.Generator().manual_seed(0), (0.2, 0.8, 3.2)
+    noise = torch.randn(images.shape, generator=generator, dtype=torch.float64)
+    energy, gaussian = EnergyScore(sigmas=sigmas).fit(images), Gaussian().fit(images)
+    along_pixels = EnergyScore(sigmas=sigmas, frame="coordinates").fit(images)
+    for sigma in sigmas:
+        x = images + sigma * noise
+        left = [float((one(x, sigma) - images).square().sum()) for one in (energy, gaussian, along_pixels)]
+        assert left[0] < left[1] * (1 + 1e-3)
+        assert left[2] > left[1] * 1.05
+
+
+def test_the_frame_is_orthonormal_and_kept():
+    for n in (4, 40):
+        data = np.random.default_rng(1).standard_normal((n, 6)) * np.linspace(0.1, 2, 6)
+        denoiser = WeightScore(sigmas=SIGMAS).fit(data)
+        torch.testing.assert_close(denoiser.frame.T @ denoiser.frame, torch.eye(6).double())
+        shares = denoiser.frame.T @ torch.tensor(np.cov(data.T, bias=True)) @ denoiser.frame
+        torch.testing.assert_close(shares, denoiser.variances.diag(), rtol=1e-10, atol=1e-12)
+        assert (denoiser.frame.amax(0) >= -denoiser.frame.amin(0)).all()
+
+
+def test_a_frame_that_does_not_fit_is_refused_with_its_size(monkeypatch):
+    monkeypatch.setattr(base, "LARGEST_ARRAY", 8 * 50**2 - 1)
+    data = np.random.default_rng(0).standard_normal((9, 50))
+    with pytest.raises(
+        ValueError, match=r"principal axes would take 19.5 KiB \(50 x 50.*frame=\"coordinates\""
+    ):
+        EnergyScore().fit(data)
+    with pytest.raises(ValueError, match="unknown frame 'pca'"):
+        EnergyScore(frame="pca")
+    with pytest.raises(ValueError, match="unknown frame 'principal'; choose from coordinates"):
+        FieldScore(frame="principal")
 
 
 @pytest.mark.parametrize("estimator", [EnergyScore(sigmas=SIGMAS), WeightScore(sigmas=SIGMAS)])
@@ -230,9 +286,9 @@ def test_implicit_matching_of_too_few_samples_is_refused_with_its_residual():
 
 def test_what_was_found_at_each_level_is_kept():
     data = correlated()
-    denoiser = EnergyScore(features=HermiteRule(2), solver=Filtered(SpectralCutoff(0.5)), sigmas=SIGMAS).fit(
-        data
-    )
+    solver = Filtered(SpectralCutoff(0.5))
+    estimator = EnergyScore(features=HermiteRule(2), solver=solver, sigmas=SIGMAS, frame="coordinates")
+    denoiser = estimator.fit(data)
     assert denoiser.normal_spectra.shape == (4, 9)
     assert (denoiser.normal_spectra.diff(dim=1) <= 0).all()
     scale = float(denoiser.scale)

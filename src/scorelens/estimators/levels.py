@@ -10,6 +10,7 @@ from torch import Tensor
 
 from scorelens.core import checks
 from scorelens.estimators.base import FittedDenoiser
+from scorelens.estimators.features.base import refuse_too_large
 
 
 class LevelDenoiser(FittedDenoiser):
@@ -92,3 +93,22 @@ def data_moments(data: Tensor) -> dict[str, Tensor]:
     mean = data.mean(0)
     _, singular, axes = torch.linalg.svd((data - mean) / len(data) ** 0.5, full_matrices=False)
     return {"mean": mean, "variances": singular**2, "frame": axes.T.contiguous()}
+
+
+def principal_moments(data: Tensor) -> dict[str, Tensor]:
+    """As `data_moments`, with all ``d`` axes: those along which the data do not vary come last.
+
+    The largest entry of every axis is positive. ``ValueError`` where ``d x d`` numbers do not fit in memory.
+
+    >>> principal_moments(torch.tensor([[1.0, 0.0, 1.0], [-1.0, 0.0, -1.0]]).double())["frame"].shape
+    torch.Size([3, 3])
+    """
+    d = data.shape[1]
+    refuse_too_large("the frame of the principal axes", (d, d), remedy='take frame="coordinates"')
+    found = data_moments(data)
+    axes, variances = found["frame"], found["variances"]
+    rest = torch.linalg.qr(axes, mode="complete").Q[:, axes.shape[1] :]
+    axes = torch.cat([axes, rest], 1)
+    largest = axes.gather(0, axes.abs().argmax(0, keepdim=True))
+    variances = torch.nn.functional.pad(variances, (0, rest.shape[1]))
+    return {"mean": found["mean"], "variances": variances, "frame": axes * largest.sign()}

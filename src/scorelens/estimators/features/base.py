@@ -147,7 +147,9 @@ class SmoothFeatureMap(FeatureMap):
         return self._finite(self._mean_laplacian, *self.noised(x0, alpha, std))
 
 
-def refuse_too_large(what: str, shape: tuple[int, ...], itemsize: int = 8) -> None:
+def refuse_too_large(
+    what: str, shape: tuple[int, ...], itemsize: int = 8, remedy: str = "take fewer features"
+) -> None:
     """``ValueError`` with the predicted size, before anything is allocated, above ``LARGEST_ARRAY``.
 
     >>> refuse_too_large("a matrix", (10**6, 10**6))
@@ -161,8 +163,7 @@ def refuse_too_large(what: str, shape: tuple[int, ...], itemsize: int = 8) -> No
     if size > LARGEST_ARRAY:
         shown = " x ".join(str(length) for length in shape)
         raise ValueError(
-            f"{what} would take {_size(size)} ({shown} numbers), more than {_size(LARGEST_ARRAY)}; "
-            "take fewer features"
+            f"{what} would take {_size(size)} ({shown} numbers), more than {_size(LARGEST_ARRAY)}; {remedy}"
         )
 
 

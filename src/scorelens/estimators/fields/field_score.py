@@ -39,9 +39,8 @@ class FieldDenoiser(SpectralDenoiser):
     def rebuild(name: str, arrays: Mapping[str, np.ndarray]) -> FieldMap:
         return rebuild(name, arrays)
 
-    def predicted_noise(self, points: Tensor, sigma: Tensor, weights: Tensor) -> Tensor:
-        z, _ = self.framed(points, sigma)
-        return -self.features.combined(z, self.noise_shares(weights) @ self.coefficients)
+    def framed_noise(self, z: Tensor, shares: Tensor) -> Tensor:
+        return -self.features.combined(z, shares @ self.coefficients)
 
 
 @final
@@ -64,13 +63,15 @@ class FieldScore(SpectralEstimator):
         default_factory=lambda: PatchRule(HermiteRule(2, constant=True))
     )
     solver: Solver = field(default_factory=lambda: Filtered(Ridge(1e-6)))
+    frame: str = "coordinates"
     name: ClassVar[str] = "fields"
     reference: ClassVar[str] = "score estimation [S5]"
     equation: ClassVar[str] = "s = sum_j theta_j psi_j, E[psi_j . psi_k] theta = -E[div psi_j]"
     fitted: ClassVar[type[SpectralDenoiser]] = FieldDenoiser
     matchings: ClassVar[tuple[str, ...]] = ("denoising", "implicit")
+    frames: ClassVar[tuple[str, ...]] = ("coordinates",)
 
-    def made(self, event_shape: tuple[int, ...]) -> FieldMap:
+    def made(self, event_shape: tuple[int, ...], points: np.ndarray) -> FieldMap:
         return self.features(event_shape)
 
     def equations(self, features: FieldMap, level: NoiseLevel) -> NormalEquations:

@@ -27,7 +27,8 @@ class SpectralDenoiser(LevelDenoiser, WithJacobian):
     - ``ranks (L,)``: how many of them the solution used; ``residuals (L,)``: ``|A theta + b|``.
     - ``bounded (L,)``: 0 where the objective has no minimum, so that a regulariser made the solution.
 
-    The features' own arrays are buffers named ``features_...``; fact ``features`` is their name.
+    The features' own arrays are buffers named ``features_...``; fact ``features`` is their name. Fact
+    ``turned``: whether the coordinates of ``z`` are those along the axes ``frame``, then ``(d, d)``.
     """
 
     coefficients: Tensor
@@ -37,20 +38,32 @@ class SpectralDenoiser(LevelDenoiser, WithJacobian):
     ranks: Tensor
     normal_spectra: Tensor
 
-    def __init__(self, event_shape: tuple[int, ...], features: Any, **buffers: Tensor) -> None:
+    def __init__(
+        self, event_shape: tuple[int, ...], features: Any, turned: bool = False, **buffers: Tensor
+    ) -> None:
         if isinstance(features, str):
             features = self.rebuild(features, taken_back(buffers))
-        super().__init__(event_shape, {**buffers, **kept(features)}, {"features": features.name})
-        self.features = features
+        facts = {"features": features.name, "turned": bool(turned)}
+        super().__init__(event_shape, {**buffers, **kept(features)}, facts)
+        self.features, self.turned = features, bool(turned)
 
     @staticmethod
     @abstractmethod
     def rebuild(name: str, arrays: Mapping[str, np.ndarray]) -> Any:
         """The features of the registered ``name`` from their arrays."""
 
+    @abstractmethod
+    def framed_noise(self, z: Tensor, shares: Tensor) -> Tensor:
+        """Predicted noise ``(b, d)`` in the coordinates of ``z (b, d)``, from `noise_shares` ``(b, L)``."""
+
+    def predicted_noise(self, points: Tensor, sigma: Tensor, weights: Tensor) -> Tensor:
+        found = self.framed_noise(self.framed(points, sigma)[0], self.noise_shares(weights))
+        return found @ self.frame.T if self.turned else found
+
     def framed(self, points: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
         """``z (b, d)`` and its noise ``std (b,)``; see `in_frame`."""
-        return in_frame(points, sigma, self.mean, self.scale)
+        z, std = in_frame(points, sigma, self.mean, self.scale)
+        return (z @ self.frame if self.turned else z), std
 
     def noise_shares(self, weights: Tensor) -> Tensor:
         """Weights ``(b, L)`` of the levels' scores of ``z`` that make the predicted noise, up to its sign."""

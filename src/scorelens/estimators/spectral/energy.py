@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, final
@@ -15,9 +14,9 @@ from scorelens.estimators.base import WithEnergy
 from scorelens.estimators.features import FeatureMap
 from scorelens.estimators.normal_equations import NormalEquations
 from scorelens.estimators.spectral.denoiser import SpectralDenoiser
-from scorelens.estimators.spectral.estimator import NoiseLevel, SpectralEstimator
+from scorelens.estimators.spectral.estimator import FRAMES, NoiseLevel, SpectralEstimator
 from scorelens.estimators.spectral.potential import gradient, potential
-from scorelens.estimators.spectral.rules import FourierRule
+from scorelens.estimators.spectral.rules import FourierRule, features_for
 from scorelens.estimators.spectral.solvers import Penalized, Solver
 
 
@@ -39,9 +38,8 @@ class EnergyDenoiser(SpectralDenoiser, WithEnergy):
     def rebuild(name: str, arrays: Mapping[str, np.ndarray]) -> FeatureMap:
         return feature_maps.rebuild(name, arrays)
 
-    def predicted_noise(self, points: Tensor, sigma: Tensor, weights: Tensor) -> Tensor:
-        z, _ = self.framed(points, sigma)
-        return -gradient(self.features, z, self.noise_shares(weights) @ self.coefficients)
+    def framed_noise(self, z: Tensor, shares: Tensor) -> Tensor:
+        return -gradient(self.features, z, shares @ self.coefficients)
 
     def energy(self, x: Tensor, sigma: Tensor) -> Tensor:
         points, level = x.to(self.mean.dtype), sigma.to(self.mean.dtype)
@@ -74,10 +72,11 @@ class EnergyScore(SpectralEstimator):
     reference: ClassVar[str] = "score estimation [S5], [S16]; hyvarinen2005"
     equation: ClassVar[str] = "s = grad theta . phi, E[J J^T] theta = -E[laplacian phi]"
     fitted: ClassVar[type[SpectralDenoiser]] = EnergyDenoiser
+    frames: ClassVar[tuple[str, ...]] = FRAMES
     matchings: ClassVar[tuple[str, ...]] = ("denoising", "implicit", "sliced")
 
-    def made(self, event_shape: tuple[int, ...]) -> FeatureMap:
-        return self.features(math.prod(event_shape))
+    def made(self, event_shape: tuple[int, ...], points: np.ndarray) -> FeatureMap:
+        return features_for(self.features, points)
 
     def equations(self, features: FeatureMap, level: NoiseLevel) -> NormalEquations:
         if self.matching == "denoising":

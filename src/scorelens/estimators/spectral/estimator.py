@@ -13,13 +13,15 @@ from torch import Tensor
 
 from scorelens.core import checks
 from scorelens.estimators.base import Estimator, samples
-from scorelens.estimators.levels import ascending, data_moments
+from scorelens.estimators.levels import ascending, data_moments, principal_moments
 from scorelens.estimators.normal_equations import NormalEquations
 from scorelens.estimators.solutions import Solution
 from scorelens.estimators.spectral.denoiser import SpectralDenoiser
 from scorelens.estimators.spectral.solvers import Solver
 
 _N_LEVELS = 16
+
+FRAMES = ("principal", "coordinates")
 
 
 class NoiseLevel(NamedTuple):
@@ -41,6 +43,9 @@ class SpectralEstimator(Estimator):
 
     - ``features``: a feature rule, or any function from the dimension (where the member says so, the shape)
       of an event to the features.
+    - ``frame``: the coordinates that features see, centred and in units of the data's root mean variance.
+      Along the ``principal`` axes of the data, coordinates and their squares are every Gaussian of the data's
+      covariance; along those of an event (``coordinates``) only the diagonal ones. Noise is the same in both.
     - ``solver``: how the normal equations are solved.
     - ``sigmas``: noise levels in data units, any order; unless given, 16 in geometric steps from 1/50 to 20
       times the data's root mean variance.
@@ -51,6 +56,7 @@ class SpectralEstimator(Estimator):
 
     features: Callable[[Any], Any]
     solver: Solver
+    frame: str = "principal"
     sigmas: tuple[float, ...] | None = None
     matching: str = "denoising"
     repeats: int = 1
@@ -58,17 +64,19 @@ class SpectralEstimator(Estimator):
     seed: int = 0
     fitted: ClassVar[type[SpectralDenoiser]]
     matchings: ClassVar[tuple[str, ...]]
+    frames: ClassVar[tuple[str, ...]]
 
     def __post_init__(self) -> None:
         if self.sigmas is not None:
             ascending(self.sigmas, "for clean samples use NormalEquations.implicit")
         checks.choice("matching", self.matching, self.matchings)
+        checks.choice("frame", self.frame, self.frames)
         checks.at_least("repeats", self.repeats, 1)
         checks.at_least("n_projections", self.n_projections, 1)
 
     @abstractmethod
-    def made(self, event_shape: tuple[int, ...]) -> Any:
-        """The features of events of this shape."""
+    def made(self, event_shape: tuple[int, ...], points: np.ndarray) -> Any:
+        """The features of events of this shape, which are ``points (n, d)`` in the frame."""
 
     @abstractmethod
     def equations(self, features: Any, level: NoiseLevel) -> NormalEquations:
@@ -77,19 +85,22 @@ class SpectralEstimator(Estimator):
     def fit(self, x: np.ndarray | Tensor) -> SpectralDenoiser:
         """The denoiser of the data ``x``, shape ``(n, *event)``, in data units.
 
-        Raises ``ValueError`` for data that do not vary, for fewer than two events, for features that do not
-        fit in memory or overflow, and, naming the noise level, for what the solver refuses.
+        Raises ``ValueError`` for data that do not vary, for fewer than two events, for features or principal
+        axes that do not fit in memory or overflow, and, naming the noise level, for what the solver refuses.
         """
         flat, event_shape = samples(x, least=2)
         data = flat.double()
-        moments, scale = data_moments(data), unit_of(data)
-        points = ((data - moments["mean"]) / scale).cpu().numpy()
-        features, sigmas = self.made(event_shape), self._sigmas(scale)
+        scale, turned = unit_of(data), self.frame == "principal"
+        moments = principal_moments(data) if turned else data_moments(data)
+        centred = (data - moments["mean"]) / scale
+        points = (centred @ moments["frame"] if turned else centred).cpu().numpy()
+        features, sigmas = self.made(event_shape, points), self._sigmas(scale)
         found = [self._solved(features, points, sigma, scale) for sigma in sigmas]
         solutions, spectra = [entry[0] for entry in found], [entry[1] for entry in found]
         return self.fitted(
             event_shape,
             features,
+            turned,
             **moments,
             scale=data.new_tensor(scale),
             sigmas=data.new_tensor(sigmas),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -18,6 +19,28 @@ from scorelens.estimators.features import (
     Hermite,
     Monomials,
 )
+
+
+class PlacedByData(ABC):
+    """Features whose place is learnt from the data: ``rule(points)`` with clean ``points (n, d)``.
+
+    The points are centred and in units of their root mean variance, in the frame of the estimator.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def __call__(self, points: np.ndarray) -> FeatureMap:
+        """Raises ``ValueError`` where the features would not fit in memory, or the points are too few."""
+
+
+Features = Callable[[int], FeatureMap] | PlacedByData
+"""What an estimator takes as its features: a function of the dimension, or of the data."""
+
+
+def features_for(rule: Features, points: np.ndarray) -> FeatureMap:
+    """The features of ``rule`` for ``points (n, d)``."""
+    return rule(points) if isinstance(rule, PlacedByData) else rule(points.shape[1])
 
 
 class FeatureRule(ABC):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, final
@@ -15,8 +14,8 @@ from scorelens.estimators import features as feature_maps
 from scorelens.estimators.features import FeatureMap
 from scorelens.estimators.normal_equations import NormalEquations
 from scorelens.estimators.spectral.denoiser import SpectralDenoiser
-from scorelens.estimators.spectral.estimator import NoiseLevel, SpectralEstimator
-from scorelens.estimators.spectral.rules import AffineRule
+from scorelens.estimators.spectral.estimator import FRAMES, NoiseLevel, SpectralEstimator
+from scorelens.estimators.spectral.rules import AffineRule, features_for
 from scorelens.estimators.spectral.solvers import Exact, Solver
 
 
@@ -34,10 +33,9 @@ class WeightDenoiser(SpectralDenoiser):
     def rebuild(name: str, arrays: Mapping[str, np.ndarray]) -> FeatureMap:
         return feature_maps.rebuild(name, arrays)
 
-    def predicted_noise(self, points: Tensor, sigma: Tensor, weights: Tensor) -> Tensor:
-        value = self.features.evaluate(self.framed(points, sigma)[0])
-        predicted = torch.zeros_like(points)
-        for index, share in enumerate(self.noise_shares(weights).T):
+    def framed_noise(self, z: Tensor, shares: Tensor) -> Tensor:
+        value, predicted = self.features.evaluate(z), torch.zeros_like(z)
+        for index, share in enumerate(shares.T):
             rows = share.nonzero()[:, 0]
             if len(rows):
                 score = value[rows] @ self.coefficients[index]
@@ -63,10 +61,11 @@ class WeightScore(SpectralEstimator):
     reference: ClassVar[str] = "score estimation [S6]"
     equation: ClassVar[str] = "s = W phi, W = -E[grad phi]^T E[phi phi^T]^-1"
     fitted: ClassVar[type[SpectralDenoiser]] = WeightDenoiser
+    frames: ClassVar[tuple[str, ...]] = FRAMES
     matchings: ClassVar[tuple[str, ...]] = ("denoising", "implicit")
 
-    def made(self, event_shape: tuple[int, ...]) -> FeatureMap:
-        return self.features(math.prod(event_shape))
+    def made(self, event_shape: tuple[int, ...], points: np.ndarray) -> FeatureMap:
+        return features_for(self.features, points)
 
     def equations(self, features: FeatureMap, level: NoiseLevel) -> NormalEquations:
         if self.matching == "denoising":
