@@ -19,7 +19,9 @@ PAGES = {
     "preconditioned law": "preconditioned_law.md",
     "geometry": "noise_processes.md",
     "score estimation": "score_estimation.md",
+    "generalisation": "generalization.md",
 }
+GUIDES = {"laws.md": 6, "generalization.md": 6}
 CITING = [*sorted((ROOT / "src" / "scorelens").rglob("*.py")), *sorted(DOCS.glob("*.md"))]
 # A number behind a name is the argument of a call; a tag stands alone or ends a range.
 EQUATION = re.compile(r"(?<![\w)\]])\((\d{1,2}\.\d{1,2})\)|\[([EGLPS]\d{1,2})\](?!\()")
@@ -61,6 +63,13 @@ def test_every_cited_equation_is_on_a_page():
     }
     assert not missing
     assert len(set().union(*(cited(path.read_text()) for path in CITING))) > 60
+
+
+def test_every_equation_of_generalisation_is_cited():
+    elsewhere = [*CITING, *sorted((ROOT / "tests").rglob("*.py"))]
+    assert not set(defined(page("generalization.md"))) - cited(
+        "\n".join(path.read_text() for path in elsewhere)
+    )
 
 
 def test_every_cited_section_is_on_its_page():
@@ -109,14 +118,15 @@ def test_the_guide_lists_every_law_and_every_twin():
         assert f"`{one.__name__}`" in table, one.__name__
 
 
-def test_examples_of_the_guide_print_what_it_says():
-    text = (DOCS / "laws.md").read_text()
+@pytest.mark.parametrize(("guide", "at_least"), GUIDES.items())
+def test_examples_of_the_guide_print_what_it_says(guide: str, at_least: int):
+    text = (DOCS / guide).read_text()
     blocks = list(re.finditer(r"```python\n(.*?)```", text, re.DOTALL))
-    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     for block in blocks:
         line = text[: block.start(1)].count("\n")
-        example = doctest.DocTestParser().get_doctest(block[1], {}, "example", "docs/laws.md", line)
+        example = doctest.DocTestParser().get_doctest(block[1], {}, "example", f"docs/{guide}", line)
         assert example.examples, block[1]
         runner.run(example)
     assert runner.summarize(verbose=False).failed == 0
-    assert len(blocks) >= 6
+    assert len(blocks) >= at_least

@@ -171,7 +171,8 @@ class DataLaw:
     def component_target_covariance(self, alpha: float, std: float) -> np.ndarray:
         """Covariance of the target given ``x`` and the component, the same at every ``x``; ``(k, d, d)``.
 
-        ``alpha^2 / std^2 Sigma_k (alpha^2 Sigma_k + std^2)^-1``, without cancellation (section 11).
+        ``alpha^2 / std^2 Sigma_k (alpha^2 Sigma_k + std^2)^-1``, without cancellation (generalisation,
+        section 11).
         """
         values, vectors = self._eigen
         gain = alpha**2 * values / (std**2 * (alpha**2 * values + std**2))

@@ -80,7 +80,7 @@ def bin_score(law: DataLaw, edges: ArrayLike, alpha: float, std: float, n_sample
 
 
 def mean_inverse_count(n_samples: int, probability: float) -> float:
-    """``E[1/k | k > 0]`` for a binomial ``k``, by direct summation ([G13], section 11).
+    """``E[1/k | k > 0]`` for a binomial ``k``, by direct summation ([G13]; generalisation, section 11).
 
     >>> mean_inverse_count(2, 0.5)
     0.8333333333333334

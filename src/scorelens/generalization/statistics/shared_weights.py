@@ -23,6 +23,8 @@ from scorelens.generalization.statistics.times import TrainingTimes
 class SharedWeights(ScoreRegression):
     """``s(x, t) = W phi(x, t) / sigma_t`` fitted to ``n`` samples of (time, data, noise) ([G8]-[G10]).
 
+    As a prediction of the noise it is ``-W phi`` ([G7]).
+
     Where an average over times diverges at ``t_min = 0``, asking for it raises ``ValueError`` with the power.
 
     >>> from scorelens.estimators.features import Affine
