@@ -9,13 +9,16 @@ import pytest
 import torch
 
 from scorelens.estimators.kernel import (
+    FilteredScore,
     KernelLevels,
     KernelLevelsDenoiser,
     KernelScoreEstimator,
     NystromScore,
+    SpectralCutoffScore,
     SteinScore,
     TikhonovScore,
 )
+from scorelens.estimators.kernel.kernels import kernel
 
 SCALES = torch.tensor([1.5, 0.4], dtype=torch.float64)
 MEAN = torch.tensor([0.5, -1.0], dtype=torch.float64)
@@ -83,3 +86,33 @@ def test_bad_levels_are_refused() -> None:
         KernelLevels(sigmas=())
     with pytest.raises(ValueError, match="at least 2"):
         KernelLevels().fit(data(1))
+
+
+@pytest.mark.parametrize(
+    "score",
+    [SteinScore(), SpectralCutoffScore(), FilteredScore(), SteinScore(kernel="curl-free-gaussian")],
+    ids=lambda s: f"{s.name} {s.kernel}",
+)
+def test_spectra_are_those_of_the_kernel_matrix_at_every_level(score: KernelScoreEstimator) -> None:
+    denoiser = KernelLevels(score=score, sigmas=(0.3, 1.2)).fit(data(30))
+    assert set(denoiser.state_dict()) >= {"normal_spectra", "ranks"}
+    for level, spectrum in enumerate(denoiser.normal_spectra):
+        points = denoiser.level(level).centers
+        matrix = kernel(score.kernel).matrix(points, points) / len(points)
+        np.testing.assert_allclose(spectrum, torch.linalg.eigvalsh(matrix).flip(0), atol=1e-14)
+        assert spectrum.sum() == pytest.approx(float(matrix.trace()))
+
+
+def test_the_rank_is_what_the_filter_used() -> None:
+    cut, nystrom = SpectralCutoffScore(kept=0.9), NystromScore(n_landmarks=40, bandwidth=3.0)
+    found = KernelLevels(score=cut, sigmas=(0.3, 1.2)).fit(data(60))
+    shares = found.normal_spectra.cumsum(1) / found.normal_spectra.sum(1, keepdim=True)
+    assert found.ranks.tolist() == ((shares < 0.9).sum(1) + 1).tolist()
+    smooth = KernelLevels(score=nystrom, sigmas=(0.1, 2.4)).fit(data(60))
+    assert (smooth.normal_spectra[0] == 0).any()  # the smoother level has fewer independent functions
+    assert smooth.ranks.tolist() == (smooth.normal_spectra > 1e-13).sum(1).tolist()
+
+
+def test_methods_that_form_no_spectrum_pay_for_none() -> None:
+    denoiser = KernelLevels(score=TikhonovScore(), sigmas=(0.3,)).fit(data(30))
+    assert "normal_spectra" not in denoiser.state_dict()

@@ -15,18 +15,22 @@ from scorelens.core.filters import Filter
 from scorelens.estimators.base import samples
 from scorelens.estimators.kernel.bandwidth import median_bandwidth
 from scorelens.estimators.kernel.kernels import Kernel, kernel
-from scorelens.estimators.kernel.score import KernelScore
+from scorelens.estimators.kernel.score import KernelScore, Spectrum
 
 LARGEST_MATRIX = 12_000
 """Rows of the largest kernel matrix that is formed."""
 
 
 class Solution(NamedTuple):
-    """``s = -(drift_weight zeta + sum_m Gamma(., centers_m) coefficients_m)``."""
+    """``s = -(drift_weight zeta + sum_m Gamma(., centers_m) coefficients_m)``.
+
+    ``spectrum`` is that of ``L``, where the member decomposes it.
+    """
 
     drift_weight: float
     centers: Tensor
     coefficients: Tensor
+    spectrum: Spectrum | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +71,9 @@ class KernelScoreEstimator(ABC):
         width = median_bandwidth(data) if self.bandwidth is None else self._given_bandwidth()
         shift = data.mean(0)
         points = (data - shift) / width
-        weight, centers, coefficients = self._solve(gamma, points)
-        return KernelScore(self.kernel, width, shift, points, centers, coefficients, weight)
+        found = self._solve(gamma, points)
+        parts = found.centers, found.coefficients, found.drift_weight, found.spectrum
+        return KernelScore(self.kernel, width, shift, points, *parts)
 
     @abstractmethod
     def _solve(self, gamma: Kernel, points: Tensor) -> Solution:

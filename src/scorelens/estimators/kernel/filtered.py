@@ -9,8 +9,14 @@ import torch
 from torch import Tensor
 
 from scorelens.core.filters import Filter, Ridge
-from scorelens.estimators.kernel.estimator import KernelScoreEstimator, Solution, eigenpairs, evaluate
+from scorelens.estimators.kernel.estimator import (
+    KernelScoreEstimator,
+    Solution,
+    eigenpairs,
+    evaluate,
+)
 from scorelens.estimators.kernel.kernels import Kernel
+from scorelens.estimators.kernel.score import Spectrum
 
 
 @final
@@ -41,7 +47,8 @@ def filtered(filter_: Filter, gamma: Kernel, points: Tensor, values: Tensor, vec
     drift = gamma.pack(gamma.drift(points, points))
     quotient = _quotient(filter_, values)
     packed = vectors @ (quotient[:, None] * (vectors.T @ drift)) / len(points)
-    return Solution(float(filter_(0.0)), points, packed.reshape(points.shape))
+    used = Spectrum.of(values, evaluate(filter_, values))
+    return Solution(float(filter_(0.0)), points, packed.reshape(points.shape), used)
 
 
 def _quotient(filter_: Filter, values: Tensor) -> Tensor:

@@ -22,7 +22,9 @@ class KernelLevelsDenoiser(LevelDenoiser):
     """Kernel scores at ``L`` noise levels, interpolated and continued as every `LevelDenoiser`.
 
     Its own buffers: ``bandwidths (L,)``, ``drift_weights (L,)``, ``shifts (L, d)``, ``centers`` and
-    ``coefficients (L, m, d)`` (of `KernelScore`). Fact: ``kernel``, the kernel's name.
+    ``coefficients (L, m, d)`` (of `KernelScore`); where the method decomposed the kernel's operator, its
+    eigenvalues ``normal_spectra (L, m)``, descending, and how many of them were used, ``ranks (L,)``. Fact:
+    ``kernel``, the kernel's name.
 
     >>> x = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
     >>> denoiser = KernelLevels(sigmas=(0.5, 1.0)).fit(x)
@@ -36,6 +38,8 @@ class KernelLevelsDenoiser(LevelDenoiser):
     shifts: Tensor
     centers: Tensor
     coefficients: Tensor
+    normal_spectra: Tensor
+    ranks: Tensor
 
     def __init__(self, event_shape: tuple[int, ...], kernel: str, **buffers: Tensor) -> None:
         super().__init__(event_shape, buffers, {"kernel": kernel})
@@ -113,4 +117,15 @@ class KernelLevels(Estimator):
             centers=torch.stack([score.centers for score in scores]),
             coefficients=torch.stack([score.coefficients for score in scores]),
             **data_moments(data),
+            **_spectra(scores),
         )
+
+
+def _spectra(scores: list[KernelScore]) -> dict[str, Tensor]:
+    """Buffers of the spectra, filled up with zeros where fewer functions were independent; or none."""
+    found = [score.spectrum for score in scores if score.spectrum is not None]
+    if not found:
+        return {}
+    values, ranks = zip(*found, strict=True)
+    padded = torch.nn.utils.rnn.pad_sequence(list(values), batch_first=True)
+    return {"normal_spectra": padded, "ranks": torch.tensor(ranks, device=padded.device)}

@@ -17,6 +17,7 @@ from scorelens.estimators.kernel.estimator import (
     evaluate,
 )
 from scorelens.estimators.kernel.kernels import BLOCK_ENTRIES, Kernel
+from scorelens.estimators.kernel.score import Spectrum
 
 
 @final
@@ -54,8 +55,10 @@ class NystromScore(KernelScoreEstimator):
         moments = frame.T @ _second_moment(gamma, landmarks, points) @ frame
         values, vectors = torch.linalg.eigh(moments)
         drift = vectors.T @ (frame.T @ gamma.pack(gamma.drift(landmarks, points)))
-        filtered = evaluate(self.filter, values.clamp_min(0))[:, None] * drift
-        return Solution(0.0, landmarks, (frame @ (vectors @ filtered)).reshape(landmarks.shape))
+        values = values.clamp_min(0)
+        gains = evaluate(self.filter, values)
+        coefficients = (frame @ (vectors @ (gains[:, None] * drift))).reshape(landmarks.shape)
+        return Solution(0.0, landmarks, coefficients, Spectrum.of(values, gains))
 
     def _landmarks(self, points: Tensor) -> Tensor:
         checks.at_least("the number of samples", len(points), self.n_landmarks, "take fewer landmarks")

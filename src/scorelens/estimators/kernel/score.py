@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from scorelens.estimators.kernel.kernels import CurlFree, kernel
+
+
+class Spectrum(NamedTuple):
+    """Eigenvalues ``(m,)``, descending, of the operator that was inverted, and how many the filter used."""
+
+    values: Tensor
+    rank: int
+
+    @classmethod
+    def of(cls, values: Tensor, gains: Tensor) -> Spectrum:
+        """From ascending ``values`` and what the filter makes of each."""
+        resolved = values > len(values) * torch.finfo(values.dtype).eps * values[-1]
+        return cls(values.flip(0), int((resolved & (gains != 0)).sum()))
 
 
 @final
@@ -21,6 +34,7 @@ class KernelScore:
     - ``bandwidth``: in data units; ``shift (d,)``: the origin of the scaled points.
     - ``samples (n, d)``, ``centers (m, d)``, ``coefficients (m, d)``: in units of the bandwidth.
     - ``drift_weight``: ``w``, the filter at eigenvalue 0; where it is 0 the samples are not needed.
+    - ``spectrum``: of the operator that was inverted; ``None`` where the method did not decompose it.
 
     Calling it with a NumPy array or a tensor ``(b, d)`` gives the same kind, float64; tensors are
     differentiable. Far from all samples a kernel score falls to 0: it is an estimate where there are data.
@@ -39,6 +53,7 @@ class KernelScore:
     centers: Tensor
     coefficients: Tensor
     drift_weight: Any
+    spectrum: Spectrum | None = None
 
     def __call__(self, x: Any) -> Any:
         """Score at ``x (b, d)``, in inverse data units. Raises ``ValueError`` for another shape."""

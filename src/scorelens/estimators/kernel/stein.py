@@ -9,8 +9,14 @@ from torch import Tensor
 
 from scorelens.core import checks
 from scorelens.core.filters import MinimumNorm, Ridge
-from scorelens.estimators.kernel.estimator import KernelScoreEstimator, Solution, eigenpairs, evaluate
+from scorelens.estimators.kernel.estimator import (
+    KernelScoreEstimator,
+    Solution,
+    eigenpairs,
+    evaluate,
+)
 from scorelens.estimators.kernel.kernels import Kernel
+from scorelens.estimators.kernel.score import Spectrum
 
 
 @final
@@ -42,4 +48,4 @@ class SteinScore(KernelScoreEstimator):
         pseudo_inverse = evaluate(MinimumNorm.at_precision_of(values.cpu().numpy()), values)
         gain = evaluate(Ridge(self.ridge), values) * pseudo_inverse
         coefficients = vectors @ (gain[:, None] * drift) / len(points)
-        return Solution(0.0, points, coefficients.reshape(points.shape))
+        return Solution(0.0, points, coefficients.reshape(points.shape), Spectrum.of(values, gain))
