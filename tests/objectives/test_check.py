@@ -99,6 +99,31 @@ def test_a_cut_graph_breaks_what_needs_derivatives():
     assert "derivatives are cut" in report.broken[0].words
 
 
+def test_a_derivative_that_is_zero_everywhere_is_named_without_noise_too():
+    (found,) = check_objectives(lambda x: Normal().score(x.detach()), data()).broken
+    assert "derivative of the score is zero everywhere" in found.words
+
+
+@pytest.mark.parametrize("where", [slice(None), slice(3000, 3001)], ids=["everywhere", "one sample"])
+def test_a_score_that_is_not_finite_is_broken(where):
+    x = data()
+    spoiled = x[where].clone()
+
+    def score(at):
+        hit = (at[:, None] == spoiled).all(-1).any(1, keepdim=True)
+        return Normal().score(at) * torch.where(hit, math.nan, 1.0)
+
+    broken = {f.name: f.words for f in check_objectives(score, x).broken}
+    assert {"sliced-vr = implicit", "sign and scale of the model"} <= set(broken)
+    assert f"not finite at {len(spoiled):,} of {N:,} samples" in broken["sign and scale of the model"]
+
+
+def test_arrays_and_plain_numbers_are_taken():
+    losses = {"denoising": lambda s, draws: float(RIGHT["denoising"](s, draws).mean())}
+    report = check_objectives(noised_score, data().numpy(), sigma=SIGMA, losses=losses)
+    assert {f.status for f in report.findings} == {HOLDS}
+
+
 def test_batches_and_chance_are_noticed():
     centred = check_objectives(lambda x: bent(x) - x.mean(0), data())
     assert "depends on the others" in finding(centred, "each sample alone").words
@@ -196,6 +221,7 @@ def test_a_common_factor_is_no_bug_but_is_said(factor, words):
         ({"data": torch.zeros(50, 2)}, "at least 100, got 50"),
         ({"data": torch.full((200, 2), math.nan)}, "non-finite"),
         ({"data": torch.zeros(200)}, "shape"),
+        ({"data": [[0.0, 1.0]] * 200}, "tensor or an array of samples.*got list"),
         ({"sigma": -1.0}, "sigma must be finite and > 0"),
         ({"losses": {"implizit": RIGHT["implicit"]}}, "did you mean 'implicit'"),
         ({"losses": {"denoising": RIGHT["denoising"]}}, "needs sigma"),

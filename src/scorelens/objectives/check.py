@@ -69,7 +69,7 @@ class ObjectiveReport:
 
 def check_objectives(
     score: Score,
-    data: Tensor | KnownLaw,
+    data: Tensor | np.ndarray | KnownLaw,
     *,
     true_score: Score | None = None,
     sigma: float | None = None,
@@ -80,8 +80,9 @@ def check_objectives(
 ) -> ObjectiveReport:
     """Verify numerically, with standard errors, what must hold for ``score(x) -> (batch, *event)``.
 
-    ``data`` are samples ``(n, *event)`` or a `KnownLaw`, of which ``n_samples`` are drawn. With ``sigma``,
-    normal noise of this standard deviation is added and ``score`` is to be that of the noised data.
+    ``data`` are samples ``(n, *event)``, a tensor or an array, or a `KnownLaw`, of which ``n_samples`` are
+    drawn. With ``sigma``, normal noise of this standard deviation is added and ``score`` is to be that of the
+    noised data.
     ``true_score`` is the score of the points that ``score`` sees, if it is known. Verified are
 
     - the identities between objectives (`IDENTITIES`), which hold for *every* score model that is
@@ -124,14 +125,19 @@ def _own_generator(seed: int) -> torch.Generator:
 
 
 def _samples(
-    data: Tensor | KnownLaw,
+    data: Tensor | np.ndarray | KnownLaw,
     n_samples: int,
     generator: torch.Generator,
     true_score: Score | None,
     sigma: float | None,
 ) -> tuple[Tensor, Score | None]:
-    if isinstance(data, Tensor):
-        x = data
+    if isinstance(data, Tensor | np.ndarray):
+        x = torch.as_tensor(data)
+    elif not isinstance(data, KnownLaw):
+        raise ValueError(
+            f"data must be a tensor or an array of samples, or a law with sample and score, got "
+            f"{type(data).__name__}; convert it with torch.as_tensor"
+        )
     else:
         x = data.sample(n_samples, generator)
         if sigma is None and true_score is None:
@@ -177,6 +183,9 @@ def _each_sample_alone(score: Score, x: Tensor) -> Finding:
     with torch.no_grad():
         whole, alone, again = score(x[: 2 * len(few)])[: len(few)], score(few), score(few)
     name, scale = "each sample alone", float(alone.abs().max())
+    if not bool(torch.isfinite(alone).all() and torch.isfinite(whole).all()):
+        words = "the score is not finite at some samples"
+        return Finding(name, "score estimation, section 1", BROKEN, words)
     slack = 1e4 * torch.finfo(x.dtype).eps * max(scale, 1e-30)
     if float((alone - again).abs().max()) > slack:
         return Finding(

@@ -86,14 +86,14 @@ def _parts(kind: str, score: Score, draws: Draws) -> Tensor:
 
 def _values(loss: Loss, score: Score, draws: Draws) -> Tensor:
     """The loss per sample, or per group of samples if it returns a mean."""
-    found = loss(score, draws).detach().double()
+    found = torch.as_tensor(loss(score, draws)).detach().double()
     if found.shape == (len(draws.x),):
         return _finite(found)
     if found.numel() != 1:
         raise ValueError(f"a loss returns shape ({len(draws.x)},) or one number, got {tuple(found.shape)}")
     groups = range(min(_GROUPS, len(draws.x) // 8))
     rows = torch.arange(len(draws.x)).tensor_split(len(groups))
-    means = [loss(score, draws.rows(row)).detach().double().reshape(()) for row in rows]
+    means = [torch.as_tensor(loss(score, draws.rows(row))).detach().double().reshape(()) for row in rows]
     return _finite(torch.stack(means))
 
 

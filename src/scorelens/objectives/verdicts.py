@@ -44,6 +44,8 @@ def compare(name: str, equation: str, left: Tensor, right: Tensor, remedy: str) 
     'the sides are 1.5 and 2, 0.5 apart with a standard error of 0; look at b'
     """
     gap, n = left - right, len(left)
+    if not bool(torch.isfinite(gap).all()):
+        return Finding(name, equation, BROKEN, _not_finite(gap))
     error = float(gap.std()) / n**0.5
     a, b = float(left.mean()), float(right.mean())
     scale, apart = max(abs(a), abs(b)), abs(float(gap.mean()))
@@ -62,8 +64,19 @@ def scale_finding(asked: Tensor, square: Tensor, sigma: float | None) -> Finding
     """The multiple ``mean(asked) / mean(square)`` of a score that its data ask for; 1 is right."""
     name, equation, n = "sign and scale of the model", "score estimation [S2], [S3]", len(asked)
     size = float(square.mean())
+    if not bool(torch.isfinite(asked + square).all()):
+        return Finding(name, equation, BROKEN, _not_finite(asked + square))
     if not size > 0:
         return Finding(name, equation, UNDECIDED, "the score is zero everywhere: nothing to scale")
+    if not bool(asked.any()):
+        return Finding(
+            name,
+            equation,
+            BROKEN,
+            "the derivative of the score is zero everywhere: is its graph cut (no_grad, detach)?",
+            0.0,
+            1.0,
+        )
     multiple = float(asked.mean()) / size
     error = float((asked - multiple * square).std()) / n**0.5 / size  # ratio of two means
     seen = f"the data ask for {multiple:.3g} times this score, with a standard error of {error:.2g}"
@@ -90,6 +103,11 @@ def _usual_scales(sigma: float | None) -> list[tuple[float, str]]:
             (sigma**2, "it divides by sigma^2 twice"),
         ]
     return usual
+
+
+def _not_finite(values: Tensor) -> str:
+    count = int((~torch.isfinite(values)).sum())
+    return f"the score or its derivative is not finite at {count:,} of {len(values):,} samples"
 
 
 def _more(n: int, error: float, scale: float) -> str:
