@@ -15,6 +15,7 @@ from scorelens.analysis.emergence_words import (
 )
 from scorelens.analysis.forecast_words import forecast_sentences, law_sentences, limit_sentences
 from scorelens.analysis.loss_words import loss_sentences
+from scorelens.analysis.memorization_words import memorization_sentences
 from scorelens.analysis.record import measured, predicted
 from scorelens.analysis.variance_words import data_sentences, final_sentences, leading_sentence
 from scorelens.core.spectrum import Spectrum
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def summary(run: Run) -> list[str]:
-    """Sentences on data, emergence, what is still wrong, the power laws and the loss.
+    """Sentences on data, emergence, what is still wrong, the power laws, the loss and memorisation.
 
     Each is said only if the run holds what it rests on: a forecast alone, a single measurement or a run that
     was stopped early has fewer sentences, never a guess. Modes are counted from 1 (the largest variance).
@@ -36,7 +37,8 @@ def summary(run: Run) -> list[str]:
     elif (law := predicted(run)) is not None:
         sentences = _forecast(law.forecast, sentences)
     losses = measured(run, "loss")
-    return sentences + (loss_sentences(losses) if losses is not None else [])
+    sentences += loss_sentences(losses) if losses is not None else []
+    return sentences + memorization_sentences(losses, measured(run, "memorization"))
 
 
 def _measured(comparison: xr.Dataset, spectrum: Spectrum | None) -> list[str]:

@@ -19,13 +19,15 @@ def train(
     out: Path | str | None = None,
     resume: bool = False,
     quiet: bool = False,
+    on_memorization: training.OnMemorization | None = None,
     **options: Any,
 ) -> Run:
     """Forecast, train and measure; returns the run, without its page.
 
     ``data`` is a data specification, ``options`` are names of `studies.OPTIONS` and ``seed``. With ``resume``
     the run at ``out`` (or the newest of this data) continues from its last checkpoint, with the options it
-    began with.
+    began with. As soon as the model learns its training data by heart, ``on_memorization`` is called with
+    the warning, once; without it this is a Python warning.
 
     Raises ``ValueError`` for bad options or data, before anything is written.
     """
@@ -44,6 +46,7 @@ def train(
         instruments.standard(prepared.train, prepared.held_out, prepared.spectrum, config),
         resume=resume,
         progress=not quiet,
+        on_memorization=on_memorization,
     )
     return run
 

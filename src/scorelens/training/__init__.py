@@ -6,12 +6,15 @@ from scorelens.training.descent import DescentRecord, descend
 from scorelens.training.failure import NonFiniteLoss
 from scorelens.training.load import event_shape, load_denoiser, trained_steps
 from scorelens.training.loop import train
+from scorelens.training.memorization_alarm import MemorizationWarning, OnMemorization
 from scorelens.training.schedule import measurement_steps
 
 __all__ = [
     "CorruptCheckpoint",
     "DescentRecord",
+    "MemorizationWarning",
     "NonFiniteLoss",
+    "OnMemorization",
     "build_denoiser",
     "build_loss",
     "build_preconditioner",

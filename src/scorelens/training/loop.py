@@ -21,6 +21,7 @@ from scorelens.training.batches import Batches, Samples
 from scorelens.training.build import build_loss, n_projections
 from scorelens.training.loss_record import NAME as LOSS_NAME
 from scorelens.training.loss_record import LossRecord
+from scorelens.training.memorization_alarm import MemorizationAlarm, OnMemorization
 from scorelens.training.progress import progress_bar
 from scorelens.training.schedule import measurement_steps
 
@@ -45,12 +46,15 @@ def train(
     *,
     resume: bool = False,
     progress: bool = True,
+    on_memorization: OnMemorization | None = None,
 ) -> PreconditionedDenoiser:
     """Train ``denoiser`` in place as ``config`` says, measuring on the way; everything is stored in ``run``.
 
     Runs in one process, or in each of several that `accelerate launch` (or torchrun) started; the first one
     measures and stores. ``resume`` goes on from the latest undamaged checkpoint, from the start if there is
-    none. The instruments see the averaged weights if ``config.training.ema_decay`` is set.
+    none. The instruments see the averaged weights if ``config.training.ema_decay`` is set. As soon as they
+    show that the model learns its training data by heart, the first process calls ``on_memorization`` once,
+    by default with a Python warning; in a resumed run that memorises, at its beginning.
 
     Returns the denoiser that the last measurement saw, in evaluation mode.
 
@@ -59,7 +63,8 @@ def train(
     """
     if run.checkpoints and not resume:
         raise ValueError(f"{run.path} is trained already; go on with it (--resume) or choose another (--out)")
-    trainer = _Trainer(config, run, train_data, denoiser, instruments)
+    alarm = MemorizationAlarm(run, on_memorization)
+    trainer = _Trainer(config, run, train_data, denoiser, instruments, alarm)
     trainer.restore()
     trainer.run_to_end(progress)
     return trainer.watched.eval()
@@ -76,8 +81,10 @@ class _Trainer:
         data: Samples,
         denoiser: PreconditionedDenoiser,
         instruments: Sequence[Watches],
+        alarm: MemorizationAlarm,
     ) -> None:
         self.config, self.run, self.denoiser, self.instruments = config, run, denoiser, instruments
+        self.alarm = alarm
         # Told to use the CPU, accelerate finds the other processes of `torchrun` there too.
         self.accelerator = Accelerator(cpu=not torch.accelerator.is_available())
         self.model = self._distributed(denoiser.train())
@@ -129,6 +136,8 @@ class _Trainer:
         """Train, measure and store until the last step."""
         training = self.config.training
         shown = progress and self.accelerator.is_main_process
+        if self.accelerator.is_main_process:
+            self.alarm.look()
         with progress_bar(self.step, training.steps, shown=shown) as report:
             while True:
                 self._measure_if_due()
@@ -192,6 +201,7 @@ class _Trainer:
             if losses is not None:
                 measured[LOSS_NAME] = losses
             self.run.write_measurement(self.step, measured)
+            self.alarm.look()
         self.accelerator.wait_for_everyone()
 
     def _save_if_due(self) -> None:
