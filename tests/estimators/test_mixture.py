@@ -91,6 +91,14 @@ def test_one_fitted_component_is_the_gaussian() -> None:
     torch.testing.assert_close(mixture(x, 0.4), Gaussian().fit(data)(x, 0.4), rtol=1e-8, atol=1e-9)
 
 
+@pytest.mark.parametrize(("unit", "offset"), [(1e-6, 0.0), (1e5, 0.0), (1.0, 1e4)])
+def test_units_and_origin_of_the_data_do_not_matter(unit: float, offset: float) -> None:
+    data, x = np.concatenate([RNG.standard_normal((30, D)) + 6 * m for m in (-1, 1)]), torch.tensor(X)
+    plain = GaussianMixture(n_components=2).fit(data).score(x, 0.4)
+    other = GaussianMixture(n_components=2).fit(unit * data + offset)
+    torch.testing.assert_close(unit * other.score(unit * x + offset, 0.4 * unit), plain, rtol=1e-6, atol=1e-7)
+
+
 def test_separate_clusters_are_found() -> None:
     clusters = np.concatenate([RNG.standard_normal((60, D)) + 20 * m for m in (-1, 0, 2)])
     denoiser = GaussianMixture(n_components=3, restarts=3).fit(clusters)

@@ -19,9 +19,10 @@ from scorelens.estimators.mixture_denoiser import MixtureDenoiser
 class GaussianMixture(Estimator):
     """Mixture of ``n_components`` Gaussians with full covariances, by EM (scikit-learn).
 
-    ``least_variance`` (squared data units) is added to every variance, so that no component collapses;
-    the best of ``restarts`` starts is kept; ``seed`` chooses them. Given parameters instead of data:
-    `MixtureDenoiser.of_covariances`. Raises ``ValueError`` for fewer events than components, or than two.
+    ``least_variance``, relative to the mean variance of a value of the data, is added to every variance, so
+    that no component collapses; the best of ``restarts`` starts is kept; ``seed`` chooses them. Given
+    parameters instead of data: `MixtureDenoiser.of_covariances`. Raises ``ValueError`` for fewer events than
+    components, or than two.
 
     >>> data = np.array([[-1.0], [-1.1], [1.0], [1.1]])
     >>> GaussianMixture(n_components=2).fit(data).means.ravel().sort().values
@@ -46,12 +47,20 @@ class GaussianMixture(Estimator):
 
     def fit(self, x: np.ndarray | Tensor) -> MixtureDenoiser:
         data, shape = samples(x, least=max(2, self.n_components))
+        data = data.double().cpu()
+        centre = data.mean(0)
+        scale = float(data.var(0, correction=0).mean().sqrt())
+        if scale <= 1e-12 * float(data.abs().max()):
+            scale = 1.0  # events that are all the same: a point, of any unit
         found = mixture.GaussianMixture(
             self.n_components,
             reg_covar=self.least_variance,
             max_iter=self.max_iterations,
             n_init=self.restarts,
             random_state=self.seed,
-        ).fit(data.double().cpu().numpy())
-        parameters = (np.asarray(values) for values in (found.weights_, found.means_, found.covariances_))
-        return MixtureDenoiser.of_covariances(*parameters, event_shape=shape)
+        ).fit(((data - centre) / scale).numpy())
+        means = centre.numpy() + scale * np.asarray(found.means_)
+        covariances = scale**2 * np.asarray(found.covariances_)
+        return MixtureDenoiser.of_covariances(
+            np.asarray(found.weights_), means, covariances, event_shape=shape
+        )
