@@ -32,6 +32,7 @@ from scorelens.estimators.spectral import (
     MonomialRule,
     NoiseLevel,
     Penalized,
+    ResponsibilitiesRule,
     Roughness,
 )
 
@@ -410,3 +411,30 @@ def test_features_that_are_not_registered_are_named_on_loading(tmp_path, monkeyp
     monkeypatch.setattr(features, "ALL", ())
     with pytest.raises(ValueError, match="unknown feature map 'hermite'"):
         load(tmp_path / "fit.safetensors")
+
+
+@pytest.mark.parametrize("member", [EnergyScore, WeightScore])
+def test_classes_are_found_in_the_frame_of_the_features(member, tmp_path):
+    data = mixture(200) @ np.array([[0.8, -0.6], [0.6, 0.8]]) + 7.0
+    rule = ResponsibilitiesRule(2, n_nodes=64)
+    denoiser = member(features=rule, solver=Filtered(), sigmas=(0.3, 0.6)).fit(data)
+    centers = denoiser.features.centers * float(denoiser.scale) @ denoiser.frame.numpy().T + data.mean(0)
+    true = np.array([[-1.5, 0.0], [1.2, 0.8]]) @ np.array([[0.8, -0.6], [0.6, 0.8]]) + 7.0
+    nearest = np.linalg.norm(true[:, None] - centers, axis=2)
+    assert sorted(nearest.argmin(1)) == [0, 1]
+    assert nearest.min(1).max() < 0.15
+    assert denoiser.features.variances[0] * float(denoiser.scale) ** 2 == pytest.approx(0.16, rel=0.2)
+    save(denoiser, tmp_path / "fit.safetensors")
+    x = noised(data, 0.5)
+    assert torch.equal(load(tmp_path / "fit.safetensors")(x, 0.5), denoiser(x, 0.5))
+
+
+def test_the_seed_decides_the_classes_and_too_many_are_refused():
+    points = np.random.default_rng(2).standard_normal((60, 4))
+    first, again, other = (ResponsibilitiesRule(6, seed)(points).centers for seed in (0, 0, 1))
+    assert np.array_equal(first, again)
+    assert not np.allclose(first, other)
+    with pytest.raises(ValueError, match="different events must be at least 6, got 5; take fewer classes"):
+        ResponsibilitiesRule(6)(np.repeat(points[:5], 3, axis=0))
+    with pytest.raises(ValueError, match="n_classes must be at least 2"):
+        ResponsibilitiesRule(1)

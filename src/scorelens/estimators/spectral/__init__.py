@@ -4,6 +4,7 @@ from scorelens.estimators.spectral.all_levels import TimeSeparableDenoiser, Time
 from scorelens.estimators.spectral.denoiser import SpectralDenoiser
 from scorelens.estimators.spectral.energy import EnergyDenoiser, EnergyScore
 from scorelens.estimators.spectral.estimator import NoiseLevel, SpectralEstimator
+from scorelens.estimators.spectral.placed import ResponsibilitiesRule
 from scorelens.estimators.spectral.rules import (
     RULES,
     AffineRule,
@@ -12,6 +13,7 @@ from scorelens.estimators.spectral.rules import (
     FourierRule,
     HermiteRule,
     MonomialRule,
+    PlacedByData,
 )
 from scorelens.estimators.spectral.solvers import SOLVERS, Exact, Filtered, Penalized, Roughness, Solver
 from scorelens.estimators.spectral.weights import WeightDenoiser, WeightScore
@@ -31,6 +33,8 @@ __all__ = [
     "MonomialRule",
     "NoiseLevel",
     "Penalized",
+    "PlacedByData",
+    "ResponsibilitiesRule",
     "Roughness",
     "Solver",
     "SpectralDenoiser",

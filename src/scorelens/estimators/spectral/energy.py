@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, final
 
@@ -16,7 +16,7 @@ from scorelens.estimators.normal_equations import NormalEquations
 from scorelens.estimators.spectral.denoiser import SpectralDenoiser
 from scorelens.estimators.spectral.estimator import FRAMES, NoiseLevel, SpectralEstimator
 from scorelens.estimators.spectral.potential import gradient, potential
-from scorelens.estimators.spectral.rules import FourierRule, features_for
+from scorelens.estimators.spectral.rules import Features, FourierRule, features_for
 from scorelens.estimators.spectral.solvers import Penalized, Solver
 
 
@@ -66,7 +66,7 @@ class EnergyScore(SpectralEstimator):
     True
     """
 
-    features: Callable[[int], FeatureMap] = field(default_factory=lambda: FourierRule(n_random=64))
+    features: Features = field(default_factory=lambda: FourierRule(n_random=64))
     solver: Solver = field(default_factory=lambda: Penalized(1e-3))
     name: ClassVar[str] = "energy"
     reference: ClassVar[str] = "score estimation [S5], [S16]; hyvarinen2005"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -42,7 +41,7 @@ class SpectralEstimator(Estimator):
     """Score matching with finitely many features, solved at every noise level.
 
     - ``features``: a feature rule, or any function from the dimension (where the member says so, the shape)
-      of an event to the features.
+      of an event to the features; where the member takes points, also a `PlacedByData`.
     - ``frame``: the coordinates that features see, centred and in units of the data's root mean variance.
       Along the ``principal`` axes of the data, coordinates and their squares are every Gaussian of the data's
       covariance; along those of an event (``coordinates``) only the diagonal ones. Noise is the same in both.
@@ -54,7 +53,7 @@ class SpectralEstimator(Estimator):
       ``seed``.
     """
 
-    features: Callable[[Any], Any]
+    features: Any
     solver: Solver
     frame: str = "principal"
     sigmas: tuple[float, ...] | None = None

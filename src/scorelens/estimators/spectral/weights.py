@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, final
 
@@ -15,7 +15,7 @@ from scorelens.estimators.features import FeatureMap
 from scorelens.estimators.normal_equations import NormalEquations
 from scorelens.estimators.spectral.denoiser import SpectralDenoiser
 from scorelens.estimators.spectral.estimator import FRAMES, NoiseLevel, SpectralEstimator
-from scorelens.estimators.spectral.rules import AffineRule, features_for
+from scorelens.estimators.spectral.rules import AffineRule, Features, features_for
 from scorelens.estimators.spectral.solvers import Exact, Solver
 
 
@@ -55,7 +55,7 @@ class WeightScore(SpectralEstimator):
     tensor([[0.5000]], dtype=torch.float64)
     """
 
-    features: Callable[[int], FeatureMap] = field(default_factory=AffineRule)
+    features: Features = field(default_factory=AffineRule)
     solver: Solver = field(default_factory=Exact)
     name: ClassVar[str] = "weights"
     reference: ClassVar[str] = "score estimation [S6]"
