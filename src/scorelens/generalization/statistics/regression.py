@@ -38,7 +38,7 @@ class ScoreRegression(ABC):
     """``s(x, t) = a_t W phi(x, t)``, fitted by least squares to ``n`` samples; ``W (d, F)`` ([G8]-[G11]).
 
     Targets: ``"dsm"`` is ``(alpha x_0 - x) / sigma^2`` of the drawn ``x_0``, ``"naive"`` the true score at
-    ``x``; both have the same optimum and the same leading bias. Everything is computed in the basis of
+    ``x``; both have the same optimum ([G3]) and the same leading bias. Everything is computed in the basis of
     features that are orthonormal under the training law, so that no inverse of an ill-conditioned matrix is
     ever formed. Raises ``ValueError`` for features that are linearly dependent under the law.
     """
@@ -83,7 +83,18 @@ class ScoreRegression(ABC):
 
     def score(self, x: ArrayLike, t: ArrayLike | None = None) -> np.ndarray:
         """The optimal score at ``x (n, d)``; same shape."""
-        return self._rows(x, t) @ self._optimum.T
+        return self.orthonormal(x, t) @ self._optimum.T
+
+    def orthonormal(self, x: ArrayLike, t: ArrayLike | None = None) -> np.ndarray:
+        """``a_t`` times features that are orthonormal under the training law, at ``x (p, d)``; ``(p, F)``."""
+        x = np.asarray(x, dtype=float)
+        if x.ndim != 2 or x.shape[1] != self.features.dim or len(x) == 0:
+            raise ValueError(f"x must have shape (p, {self.features.dim}) with p >= 1, got {x.shape}")
+        checks.finite("x", x)
+        rows = np.empty((len(x), self.n_features))
+        for part, draw in self._places(x, t):
+            rows[part] = draw.scale * self.features.value(x[part], draw.level) @ self._whitening.T
+        return rows
 
     def covariance(
         self,
@@ -99,15 +110,15 @@ class ScoreRegression(ABC):
         Between the points ``x (p, d)`` and ``other_x (p', d)``, or among the former. Divide by the number of
         samples, or use `covariance_of`.
         """
-        first = self._rows(x, t)
-        second = first if other_x is None else self._rows(other_x, other_t)
+        first = self.orthonormal(x, t)
+        second = first if other_x is None else self.orthonormal(other_x, other_t)
         return np.einsum("pa,iajb,qb->piqj", first, self._meat_of(target), second, optimize=True)
 
     def local_covariance(
         self, x: ArrayLike, t: ArrayLike | None = None, *, target: Target = "dsm"
     ) -> np.ndarray:
         """``n Cov[s(x, t)]`` at each of ``x (p, d)`` alone, ``(p, d, d)``: the diagonal of `covariance`."""
-        rows = self._rows(x, t)
+        rows = self.orthonormal(x, t)
         return np.einsum("pa,iajb,pb->pij", rows, self._meat_of(target), rows, optimize=True)
 
     def draw_weights(
@@ -142,14 +153,14 @@ class ScoreRegression(ABC):
         Zero for a well-specified model. Its square is of order ``1 / n^2``, but it moves the moments of what
         is generated at the same order as the covariance does.
         """
-        return self._rows(x, t) @ self._bias.T
+        return self.orthonormal(x, t) @ self._bias.T
 
     def leverage(self, x: ArrayLike, t: ArrayLike | None = None) -> np.ndarray:
         """``w a^2 phi^T K^-1 phi`` at ``x (p, d)``, ``(p,)``; its mean over training is ``F`` ([G11])."""
         weights = np.empty(len(np.asarray(x)))
         for part, draw in self._places(x, t):
             weights[part] = draw.weight
-        return weights * (self._rows(x, t) ** 2).sum(axis=1)
+        return weights * (self.orthonormal(x, t) ** 2).sum(axis=1)
 
     @property
     def misfit(self) -> float:
@@ -162,17 +173,6 @@ class ScoreRegression(ABC):
             return factor @ _squares(apart), factor @ _squares(score)
 
         return float(self.training_mean("the misfit", term, (), 2, smooth_score=True))
-
-    def _rows(self, x: ArrayLike, t: ArrayLike | None) -> np.ndarray:
-        """``a_t`` times the orthonormal features at each point; ``(p, F)``."""
-        x = np.asarray(x, dtype=float)
-        if x.ndim != 2 or x.shape[1] != self.features.dim or len(x) == 0:
-            raise ValueError(f"x must have shape (p, {self.features.dim}) with p >= 1, got {x.shape}")
-        checks.finite("x", x)
-        rows = np.empty((len(x), self.n_features))
-        for part, draw in self._places(x, t):
-            rows[part] = draw.scale * self.features.value(x[part], draw.level) @ self._whitening.T
-        return rows
 
     def training_mean(
         self,

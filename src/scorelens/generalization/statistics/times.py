@@ -17,6 +17,7 @@ _RULES = ((4.0, 12), (4.0, 20), (2.0, 20), (1.0, 20), (0.5, 20), (0.25, 20))
 """Width of a panel in ``log t`` and order on it."""
 _ACCURACY = 1e-10
 _DEEPEST = 200.0
+_CELLS = 2**14
 
 
 @final
@@ -93,6 +94,31 @@ class TrainingTimes:
             self.density.power + weights * self.weight.power,
             self.density.log_power + weights * self.weight.log_power,
         )
+
+    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """``n`` independent training times, ``(n,)``.
+
+        By the inverse of a table whose cells are so narrow that the law is right to a relative 1e-6.
+
+        >>> times = TrainingTimes(TimeFunction.constant(), TimeFunction.constant(), 0.5, 1.0)
+        >>> times.sample(10**5, np.random.default_rng(0)).mean().round(2)
+        np.float64(0.75)
+        """
+        checks.whole("n", n, 1)
+        edges, cumulative = self._table
+        cell = np.searchsorted(cumulative, rng.random(n) * cumulative[-1], side="right")
+        cell = np.minimum(cell, len(edges) - 2)
+        low, high = np.log(edges[cell]), np.log(edges[cell + 1])
+        return np.exp(low + (high - low) * rng.random(n))
+
+    @cached_property
+    def _table(self) -> tuple[np.ndarray, np.ndarray]:
+        """Edges of narrow cells in ``log t``, and the mass up to the end of each."""
+        self.require_convergence("the density of training times", self.density.power)
+        edges = np.geomspace(self._lowest(self.density.power), self.t_max, _CELLS + 1)
+        t, weights = panels(np.log(edges), 3)
+        mass = (self.density(np.exp(t)) * np.exp(t) * weights).reshape(_CELLS, 3).sum(axis=1)
+        return edges, np.cumsum(mass)
 
     @cached_property
     def normalisation(self) -> float:

@@ -1,0 +1,39 @@
+"""Many scores fitted to many training sets: what they generate on average, and where they differ."""
+
+from __future__ import annotations
+
+from scorelens.generalization.ensembles.boundary import BoundaryPicture
+from scorelens.generalization.ensembles.bumps import BumpFeatures
+from scorelens.generalization.ensembles.comparison import (
+    AveragedLaw,
+    Comparison,
+    averaged_law,
+    compare_covariance,
+    model_variance,
+)
+from scorelens.generalization.ensembles.parallel import in_parallel
+from scorelens.generalization.ensembles.refits import Refit, refit_ensemble, ridge_solution, sample_features
+from scorelens.generalization.ensembles.stepwise import fresh_scores, stepwise_refits
+from scorelens.generalization.ensembles.toy import ToyProtocol, ToyStudy, toy_study
+from scorelens.generalization.ensembles.training_sets import TrainingSet
+
+__all__ = [
+    "AveragedLaw",
+    "BoundaryPicture",
+    "BumpFeatures",
+    "Comparison",
+    "Refit",
+    "ToyProtocol",
+    "ToyStudy",
+    "TrainingSet",
+    "averaged_law",
+    "compare_covariance",
+    "fresh_scores",
+    "in_parallel",
+    "model_variance",
+    "refit_ensemble",
+    "ridge_solution",
+    "sample_features",
+    "stepwise_refits",
+    "toy_study",
+]
