@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def estimate(
     require_empty(folder)
     prepared = _prepared(config, chosen)
     fitted = fit_all(chosen, prepared.train[:], _about(prepared, config.seed), folder)
-    made = _measured(config, folder, prepared, fitted)
+    made = _measured(config, folder, prepared, fitted, {one.spec: one.solved_by or "" for one in chosen})
     report.build_estimation(made.path)
     return made
 
@@ -88,7 +88,11 @@ def _about(prepared: Prepared, seed: int) -> About:
 
 
 def _measured(
-    config: EstimateConfig, folder: Path, prepared: Prepared, fitted: Sequence[Fitted]
+    config: EstimateConfig,
+    folder: Path,
+    prepared: Prepared,
+    fitted: Sequence[Fitted],
+    solved_by: Mapping[str, str],
 ) -> Estimation:
     measurement = Measurement.of(prepared, config.run)
     fits, errors, samples = [], {}, {}
@@ -109,7 +113,7 @@ def _measured(
             list(samples.values()), dim=xr.IndexVariable("estimator", list(samples)), combine_attrs="override"
         )
     measured = {one.fit.spec: one.denoiser for one in fitted if one.fit.spec in errors}
-    datasets |= views(measured, prepared.train)  # pyright: ignore[reportArgumentType]
+    datasets |= views(measured, prepared.train, solved_by)  # pyright: ignore[reportArgumentType]
     made = Estimation.create(folder, config, measurement.sigmas, fits, datasets)
     prepared.spectrum.save(made.spectrum_path)
     return made

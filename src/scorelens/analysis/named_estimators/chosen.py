@@ -39,6 +39,11 @@ class ChosenEstimator:
         self.estimator(about)
         self._named_in(self.named.check, about)
 
+    @property
+    def solved_by(self) -> str | None:
+        """How its equations are solved, in one word; ``None`` where it has no choice."""
+        return self.values.get("solver") or self.values.get("method")
+
     def estimator(self, about: About) -> Estimator:
         """The estimator, ready to be fitted; ``ValueError`` if its options do not go together."""
         return self._named_in(self.named.build, about)

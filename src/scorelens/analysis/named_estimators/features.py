@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -96,11 +97,12 @@ def _fourier(values: Values, about: About) -> FeatureRule:
         raise ValueError("waves are on a lattice (degree, period) or random (random, length); give one kind")
     if "length" in random and "random" not in random:
         raise ValueError("length is that of random waves; say how many, as random=200")
+    phases_of_order_one = math.sqrt(about.dim) if random else 1.0
     return FourierRule(
         degree=values["degree"] or 3,
         period=values["period"] or 8.0,
         n_random=values["random"],
-        length=values["length"] or 1.0,
+        length=values["length"] or phases_of_order_one,
         seed=about.seed,
         quadratic=not values["pure"],
     )

@@ -1,4 +1,4 @@
-"""The matrices that the feature estimators solved."""
+"""The matrices of the equations that the estimators solved."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def normal_spectrum(dataset: xr.Dataset) -> Section:
         lead=(
             "Score matching with m features is a linear system of size m at every noise level. Averaged over "
             "the noise exactly, it has one solution unless features are dependent; on N drawn points of d "
-            "values, its rank is at most N d."
+            "values, its rank is at most N d. The features of a kernel are the drawn points themselves."
         ),
         panels=(panel,),
     )
