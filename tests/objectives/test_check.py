@@ -204,6 +204,51 @@ def test_planted_bugs_are_named(name, loss, words, reduced):
     assert words in found.words
 
 
+def trace_without_graph(s, draws):
+    x = draws.x.detach().requires_grad_()
+    value = s(x)
+    trace = sum(
+        torch.autograd.grad(value[:, i].sum(), x, retain_graph=True)[0][:, i] for i in range(x.shape[1])
+    )
+    return half_square(value) + trace
+
+
+def target_with_a_detached_model(s, draws):
+    value = s(draws.x)
+    return half_square(value) - (value.detach() * draws.noise_score).sum(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "loss", "lost"),
+    [
+        ("implicit", trace_without_graph, "trace term"),
+        ("implicit", lambda s, draws: RIGHT["implicit"](s, draws).detach(), "square and the trace term"),
+        ("denoising", lambda s, draws: RIGHT["denoising"](s, draws).detach(), "square and the target"),
+        ("denoising", target_with_a_detached_model, "target"),
+        ("denoising", lambda s, d: RIGHT["denoising"](lambda x: s(x.detach()).detach(), d), "square and"),
+    ],
+)
+@pytest.mark.parametrize("score", [bent, noised_score], ids=["wrong model", "right model"])
+def test_a_loss_whose_graph_is_cut_is_broken(name, loss, lost, score):
+    for whole in (loss, lambda s, draws: loss(s, draws).mean()):
+        report = check_objectives(score, data(2000), sigma=SIGMA, losses={name: whole})
+        found = finding(report, f"loss {name!r}")
+        assert found.status == BROKEN, found
+        assert f"no gradient of the {lost}" in found.words
+        assert "graph is cut" in found.words
+
+
+def test_a_gradient_that_is_not_of_the_value_is_broken():
+    def straight_through(s, draws):
+        value = s(draws.x)
+        return half_square(value - draws.noise_score) + half_square(value) - half_square(value.detach())
+
+    losses = {"denoising": straight_through}
+    found = finding(check_objectives(bent, data(2000), sigma=SIGMA, losses=losses), "loss 'denoising'")
+    assert found.status == BROKEN
+    assert "the gradient of the square is 2 times that of its value" in found.words
+
+
 @pytest.mark.parametrize(
     ("factor", "words"), [(2.0, "1/2 is left out"), (1 / DIM, "divided by d"), (0.7, "0.7")]
 )

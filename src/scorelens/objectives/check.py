@@ -91,7 +91,8 @@ def check_objectives(
     - ``losses``, the user's own: each is called as ``loss(score, draws)``, named as the objective that it is
       meant to be (``implicit``, ``hutchinson``, ``sliced``, ``sliced-vr``, ``explicit``, ``projected``,
       ``denoising``) and returns a number per sample or their mean. It may use the directions of the draws,
-      which follow ``projections`` (Rademacher unless given), or draw its own.
+      which follow ``projections`` (Rademacher unless given), or draw its own. Its values are judged, and if
+      it returns tensors, whether the gradient of every part reaches the score.
 
     A finding is ``holds``, ``broken``, ``scaled`` (right but for a factor, with the same minimum) or
     ``undecided`` (too few samples to tell). The exact trace takes d reverse passes per block of samples.

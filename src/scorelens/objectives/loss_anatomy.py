@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from scorelens.core import checks
 from scorelens.objectives.base import Draws, half_square
 from scorelens.objectives.calculus import Score, ScoreAt
+from scorelens.objectives.loss_gradient import Loss, gradient_fault
 from scorelens.objectives.projections import ProjectionLaw
 from scorelens.objectives.verdicts import BROKEN, HOLDS, LIMIT, SCALED, UNDECIDED, Finding
-
-Loss = Callable[[Score, Draws], Tensor]
-"""``loss(score, draws)``: a number per sample, ``(batch,)``, or their mean."""
 
 BY_TRACE = ("implicit", "hutchinson", "sliced", "sliced-vr")
 BY_TARGET = ("explicit", "projected", "denoising")
@@ -31,7 +27,8 @@ def dissect(
     """Split a loss over samples into ``a`` halves of the square and ``b`` of trace or target, and judge both.
 
     Right is ``a = b = 1``, and ``1 / c`` where slicing divides by the factor ``c`` of the law. Its minimum is
-    ``b / a`` times the score. Raises ``ValueError`` for an unknown name and missing needs.
+    ``b / a`` times the score, if the gradient of both parts reaches the score (`gradient_fault`).
+    Raises ``ValueError`` for an unknown name and missing needs.
     """
     kind = checks.choice("objective of a loss", name, (*BY_TRACE, *BY_TARGET))
     label, dim = f"loss {name!r}", draws.x[0].numel()
@@ -41,6 +38,7 @@ def dissect(
     if (factor := law.trace_factor(dim)) is None:
         raise ValueError(f"a loss cannot be judged with {law.name} directions; use rademacher ones")
     parts, values = _parts(kind, score, draws), _values(loss, score, draws)
+    terms = parts[:, :2]
     if len(values) < len(parts):
         parts = torch.stack([group.mean(0) for group in parts.tensor_split(len(values))])
     weights, errors = _regress(parts, values)
@@ -63,6 +61,9 @@ def dissect(
         return Finding(
             label, equation, BROKEN, "its sign is wrong: it is to be maximised", square, other, error
         )
+    if fault := gradient_fault(loss, score, draws, terms, weights, ("square", term)):
+        sure, words = fault
+        return Finding(label, equation, BROKEN if sure else UNDECIDED, words, square, other, error)
     if abs(square / expected - 1) > slack:
         words = f"it is {square / expected:.3g} times the objective{_factor_word(square, expected, dim)}"
         return Finding(label, equation, SCALED, f"{words}; the minimum is the same", square, other, error)
