@@ -52,6 +52,21 @@ def test_an_estimate_its_table_and_its_page_again(scorelens, tmp_path: Path):
     assert (folder / "report.html").read_bytes() == before
 
 
+def test_every_step_of_every_estimator_is_a_line_of_standard_error_unless_quiet(scorelens, tmp_path: Path):
+    asked = ("estimate", "moons:n=60", "--estimator", "gaussian,gmm:2", "--sampler-points", "4")
+    _, said, told = scorelens(*asked, "--out", str(tmp_path / "run"))
+    steps = ["fitted", "measured", "sampled from"]
+    expected = [
+        "gaussian: fitted",
+        "gmm:2: fitted",
+        *(f"{e}: {s}" for e in ("gaussian", "gmm:2") for s in steps[1:]),
+    ]
+    assert [line.rpartition(" in ")[0] for line in told.splitlines()] == expected
+    assert all(re.fullmatch(r".* in [\d.e-]+ s", line) for line in told.splitlines())
+    assert " in " not in said
+    assert scorelens(*asked, "--out", str(tmp_path / "again"), "--quiet")[::2] == (0, "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -12,6 +12,7 @@ from scorelens.cli.options import (
     LAW,
     OBJECTIVE,
     OUTPUT,
+    QUIET,
     SAMPLER,
     SPECTRUM,
     TRAINING,
@@ -179,7 +180,7 @@ def reproduce(
     "scorelens estimate digits --estimator gaussian,empirical --estimator molrg:10,rank=5 · "
     "scorelens estimate moons --estimator fourier:random=200,length=1,gmm:10"
 )
-@accepts(OUTPUT, ESTIMATORS, SPECTRUM, SAMPLER)
+@accepts(OUTPUT, ESTIMATORS, SPECTRUM, SAMPLER, QUIET)
 def estimate(
     data: Data = "digits",
     listed: Annotated[bool, typer.Option("--list", help="List the estimators and their options.")] = False,

@@ -103,10 +103,14 @@ ESTIMATORS = {
             help="An estimator, several separated by commas, or the option again: gaussian, diagonal, "
             "low-rank:20, stationary, empirical, gmm:10, molrg:10,rank=2, fourier:3 or "
             "fourier:random=200,length=1, hermite:4, monomials:3, time-separable:4, bins:20, affine, "
-            "kernel:tikhonov, patch-linear:5, local-patch:5, patch-fields:3; --list shows all with their options. "
-            "Default: gaussian,empirical,gmm:10.",
+            "kernel:tikhonov, patch-linear:5, local-patch:5, patch-fields:3; --list shows all with their "
+            "options. Default: gaussian,empirical,gmm:10.",
         ),
     ],
+}
+
+QUIET = {
+    "quiet": Annotated[bool | None, typer.Option("--quiet", "-q", help="Do not say what is being done.")]
 }
 
 TRAINING = {

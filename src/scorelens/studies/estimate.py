@@ -20,6 +20,7 @@ from scorelens.results.options import OPTIONS
 from scorelens.studies.configure import configure
 from scorelens.studies.estimator_fits import FAILURES, Fitted, fit_all, reason
 from scorelens.studies.estimator_measurement import Measurement
+from scorelens.studies.estimator_progress import EstimateProgress
 from scorelens.studies.estimator_views import views
 from scorelens.studies.folders import new_folder, slug
 from scorelens.studies.preparation import Prepared, spectrum_of, split
@@ -33,14 +34,16 @@ def estimate(
     estimators: str | Sequence[str] = DEFAULT,
     *,
     out: Path | str | None = None,
+    quiet: bool = False,
     **options: Any,
 ) -> Estimation:
     """Fit ``estimators`` to ``data``, save and measure each, sample from it, and write the page.
 
     ``estimators`` are written as `scorelens.analysis.named_estimators.ESTIMATORS` says, in a list or
     separated by commas; ``options`` are those names of `studies.OPTIONS` that concern data and sampler, and
-    ``seed``. An estimator that cannot be fitted is named with its reason (here as a ``UserWarning``, and on
-    the page) while the others go on.
+    ``seed``. Unless ``quiet``, standard error says how long each step of each estimator took. An estimator
+    that cannot be fitted is named with its reason (here as a ``UserWarning``, and on the page) while the
+    others go on.
 
     Raises ``ValueError`` for bad input before any work, and if not one estimator can be fitted.
 
@@ -53,8 +56,10 @@ def estimate(
     folder = new_folder(f"estimate-{slug(data)}", out)
     require_empty(folder)
     prepared = _prepared(config, chosen)
-    fitted = fit_all(chosen, prepared.train[:], _about(prepared, config.seed), folder)
-    made = _measured(config, folder, prepared, fitted, {one.spec: one.solved_by or "" for one in chosen})
+    progress = EstimateProgress(shown=not quiet)
+    fitted = fit_all(chosen, prepared.train[:], _about(prepared, config.seed), folder, progress)
+    solved_by = {one.spec: one.solved_by or "" for one in chosen}
+    made = _measured(config, folder, prepared, fitted, solved_by, progress)
     report.build_estimation(made.path)
     return made
 
@@ -93,14 +98,16 @@ def _measured(
     prepared: Prepared,
     fitted: Sequence[Fitted],
     solved_by: Mapping[str, str],
+    progress: EstimateProgress,
 ) -> Estimation:
     measurement = Measurement.of(prepared, config.run)
     fits, errors, samples = [], {}, {}
     for one in fitted:
         problems = [one.fit.problem]
         if one.denoiser is not None:
-            problems.append(_kept(one, "measured", measurement.errors, errors))
-            problems.append(_kept(one, "sampled from", measurement.samples, samples))
+            measured = _kept(one, ("measuring", "measured"), measurement.errors, errors, progress)
+            sampled = _kept(one, ("sampling", "sampled from"), measurement.samples, samples, progress)
+            problems += [measured, sampled]
         fits.append(one.fit.model_copy(update={"problem": "; ".join(filter(None, problems))}))
     if not errors:
         raise ValueError(f"no estimator could be measured: {'; '.join(fit.problem for fit in fits)}")
@@ -112,19 +119,26 @@ def _measured(
         datasets["samples"] = xr.concat(
             list(samples.values()), dim=xr.IndexVariable("estimator", list(samples)), combine_attrs="override"
         )
-    measured = {one.fit.spec: one.denoiser for one in fitted if one.fit.spec in errors}
-    datasets |= views(measured, prepared.train, solved_by)  # pyright: ignore[reportArgumentType]
+    denoisers = {one.fit.spec: one.denoiser for one in fitted if one.fit.spec in errors}
+    datasets |= views(denoisers, prepared.train, solved_by)  # pyright: ignore[reportArgumentType]
     made = Estimation.create(folder, config, measurement.sigmas, fits, datasets)
     prepared.spectrum.save(made.spectrum_path)
     return made
 
 
-def _kept(one: Fitted, done: str, measure: Callable[[Denoiser], Any], found: dict[str, Any]) -> str:
+def _kept(
+    one: Fitted,
+    words: tuple[str, str],
+    measure: Callable[[Denoiser], Any],
+    found: dict[str, Any],
+    progress: EstimateProgress,
+) -> str:
     """Put what ``measure`` finds in ``found``; if it fails, warn and return why."""
     try:
-        found[one.fit.spec] = measure(one.denoiser)  # pyright: ignore[reportArgumentType]
+        with progress.step(one.fit.spec, *words):
+            found[one.fit.spec] = measure(one.denoiser)  # pyright: ignore[reportArgumentType]
     except FAILURES as error:
-        problem = f"could not be {done}: {reason(error).partition(':')[0]}"
+        problem = f"could not be {words[1]}: {reason(error).partition(':')[0]}"
         warnings.warn(f"estimator {one.fit.spec} {problem}", UserWarning, stacklevel=2)
         return problem
     return ""
