@@ -88,8 +88,13 @@ def test_a_start_that_both_losses_leave_upwards_is_no_onset_yet():
     assert (found.overall, found.first_step) == (ONSET, 80.0)
 
 
-def test_a_rise_without_a_gap_is_uncertain():
-    assert onset(_losses(TURNS, train_error=5.0)).overall == UNCERTAIN
+def test_losses_that_rise_together_are_none():
+    both = [1.0, 3.0, 3.5, 3.0, 2.0, 2.1, 2.2, 2.3]
+    assert onset(_losses(both, train=both)).overall == NONE
+
+
+def test_a_rise_without_a_gap_is_none():
+    assert onset(_losses(TURNS, train_error=5.0)).overall == NONE
 
 
 def test_patience_counts_measurements():
@@ -135,7 +140,7 @@ def test_sentences_are_true_of_the_numbers():
     assert "Training turned to memorising at step 80" in loud[0]
     assert "rises at σ 10, while" in loud[0]
     assert "copies of training data" in loud[1]
-    unsure = memorization_words.memorization_sentences(_losses(TURNS, train_error=5.0), None)
+    unsure = memorization_words.memorization_sentences(_losses(TURNS[:7], train=FALLS[:7]), None)
     assert "uncertain" in unsure[0]
 
 

@@ -143,12 +143,54 @@ class FakeRun:
         )
         return xr.Dataset({"image": _v(dims, flat.reshape(count, *self.event_shape).astype(np.float32))})
 
+    def memorization(self, step: int) -> xr.Dataset:
+        random = np.random.default_rng(step)
+        n, shown, k = 40, 12, len(self.sigmas)
+        dims = ("channel", "height", "width") if len(self.event_shape) == 3 else ("feature",)
+        pair = random.standard_normal((2, shown, *self.event_shape)).astype(np.float32)
+        far = 1 + 1 / (1 + step / 100)
+        scalars = {
+            "distance_ratio": far,
+            "distance_ratio_low": 0.9 * far,
+            "distance_ratio_high": 1.1 * far,
+            "near_copy_share": 0.025,
+            "near_copy_share_low": 0.001,
+            "near_copy_share_high": 0.13,
+            "near_copy_p_value": 0.5,
+            "false_alarm_rate": 0.01,
+            "comparable": True,
+        }
+        each = {
+            "nearest_distance": random.uniform(1, 2, n),
+            "nearness": np.sort(random.uniform(0.5, 1, n)),
+            "nearest_index": np.arange(n),
+            "near_copy": np.arange(n) < 1,
+        }
+        levels = {
+            "attraction": 0.5 - 0.1 * np.log(self.sigmas),
+            "attraction_standard_error": np.full(k, 0.05),
+            "off_axis": np.where(self.sigmas > 30, 9.0, 0.5),
+        }
+        return xr.Dataset(
+            {
+                **{name: _v((), value) for name, value in scalars.items()},
+                **{name: _v(("sample",), values) for name, values in each.items()},
+                **{name: _v(("sigma",), values) for name, values in levels.items()},
+                "shown_sample": _v(("shown",), np.arange(shown)),
+                "shown_image": _v(("shown", *dims), pair[0]),
+                "shown_neighbour": _v(("shown", *dims), pair[1]),
+            },
+            {"sigma": self.sigmas},
+            {"n_generated": n, "n_train": 900, "n_held_out": 99, "n_probes": 64, "n_mixture": 900},
+        )
+
     def measurement(self, step: int) -> dict[str, xr.Dataset]:
         return {
             "generated_variance": self.generated_variance(step),
             "transfer_function": self.transfer_function(step),
             "loss": self.loss(step),
             "samples": self.images(step, 200 if self.spectrum.dim <= 3 else 16),
+            "memorization": self.memorization(step),
         }
 
     def grid(self) -> np.ndarray:

@@ -23,6 +23,7 @@ TITLES = [
     "Which noise levels teach which mode",
     "Loss at each noise level",
     "Samples over training",
+    "What was learned by heart",
     "How to repeat this",
 ]
 OF_A_FORECAST = [
@@ -80,6 +81,10 @@ def test_a_whole_run_has_every_part_in_order_and_no_complaint(image_run, image_p
         "loss-over-training",
         "sample-images",
         "compared-examples",
+        "nearness",
+        "neighbours",
+        "loss-gap",
+        "attraction",
     ]
     assert image_page.stat().st_size < 8e6
 
@@ -131,6 +136,9 @@ def test_a_single_measurement_stands_without_a_history(small_run, tmp_path):
     assert problems(page) == []
     assert "trajectories" not in panels(page)
     assert {"standing", "transfer-map", "loss-per-sigma", "sample-images"} <= set(panels(page))
+    assert {"neighbours", "attraction"} <= set(panels(page))
+    assert "nearness" not in panels(page)
+    assert "<caption>Nearness to the training data at step 3,000</caption>" in page
 
 
 def test_a_killed_run_shows_how_far_it_came(write_run):

@@ -25,8 +25,8 @@ class Onset:
       "onset" if at each of the last ``patience`` measurements held-out loss lies above its minimum by more
       than two standard errors while training loss lies below its value at that minimum, and the last
       training loss is below the held-out loss by more than two standard errors;
-      "uncertain" if the last held-out loss lies above its minimum so, but not for so long or not with the
-      rest, or if there are too few measurements;
+      "uncertain" if the last held-out loss lies above its minimum so, but not for so long, or with only one
+      of these two signs of training loss, or if there are too few measurements;
       "none" otherwise, also where a rise was undone.
     - ``rises`` ``(s,)``: for how many measurements in a row, up to the last, both losses have been so.
     - ``step`` ``(s,)``: the step of the measurement before these; NaN without onset.
@@ -92,7 +92,7 @@ def onset(losses: xr.Dataset, patience: int = PATIENCE) -> Onset:
     rises = (above & (train < at_lowest(train)))[::-1].argmin(axis=0)
     apart = held_out[-1] - train[-1] > ERRORS * np.hypot(held_out_error[-1], train_error[-1])
     found = (rises >= patience) & apart
-    unsure = above[-1] | (len(steps) <= patience)
+    unsure = (above[-1] & apart) | (len(steps) <= patience)
     status = np.where(found, ONSET, np.where(unsure, UNCERTAIN, NONE))
     with np.errstate(divide="ignore", invalid="ignore"):
         rise = np.nan_to_num(held_out[-1] / at_lowest(held_out)[0] - 1)

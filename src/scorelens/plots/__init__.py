@@ -12,6 +12,7 @@ from scorelens.plots.heatmap import variance_heatmap
 from scorelens.plots.law_comparison import emergence_of_laws
 from scorelens.plots.limits import limits
 from scorelens.plots.loss import loss_over_training, loss_per_sigma
+from scorelens.plots.memorization import attraction, loss_gap, nearness_over_training, neighbours
 from scorelens.plots.mode_curves import Facet, ModeCurves, mode_curves
 from scorelens.plots.normal_spectrum import normal_spectrum
 from scorelens.plots.overlaps import overlaps
@@ -32,6 +33,7 @@ __all__ = [
     "FittedLaw",
     "ModeCurves",
     "alignment",
+    "attraction",
     "clouds",
     "emergence",
     "emergence_exponents",
@@ -42,10 +44,13 @@ __all__ = [
     "learned_share",
     "learning_speed",
     "limits",
+    "loss_gap",
     "loss_over_floor",
     "loss_over_training",
     "loss_per_sigma",
     "mode_curves",
+    "nearness_over_training",
+    "neighbours",
     "normal_spectrum",
     "overlaps",
     "overparametrisation",

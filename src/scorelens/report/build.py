@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from scorelens.analysis.memorization_words import memorization_warning
 from scorelens.core import storage
 from scorelens.report.evidence import Evidence, collect
 from scorelens.report.page import render
@@ -27,7 +28,7 @@ def build(run_path: str | Path) -> Path:
 
 def page(evidence: Evidence) -> str:
     """The page that shows ``evidence``, as text."""
-    problems = [*_unfinished(evidence), *evidence.problems]
+    problems = [*_by_heart(evidence), *_unfinished(evidence), *evidence.problems]
     sections = _sections(evidence, problems)
     return render(
         short_name(evidence.config.data.spec), subtitle(evidence), problems, evidence.summary, sections
@@ -72,6 +73,11 @@ def _sections(evidence: Evidence, problems: list[str]) -> list[Section]:
             kind = section.__name__.replace("_", " ")
             problems.append(f"The part on {kind} could not be made: {type(error).__name__}: {error}")
     return made
+
+
+def _by_heart(evidence: Evidence) -> list[str]:
+    warning = memorization_warning(evidence.loss, evidence.memorization)
+    return [] if warning is None else [warning]
 
 
 def _unfinished(evidence: Evidence) -> list[str]:

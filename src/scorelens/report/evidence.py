@@ -28,6 +28,7 @@ class Evidence:
     transfer: xr.Dataset | None = None
     loss: xr.Dataset | None = None
     samples: xr.Dataset | None = None
+    memorization: xr.Dataset | None = None
     examples: xr.Dataset | None = None
     summary: tuple[str, ...] = ()
     steps: tuple[int, ...] = ()
@@ -83,6 +84,9 @@ def collect(run: Run) -> Evidence:
         "transfer": reader.read("the transfer function", lambda: _measured(run, names, "transfer_function")),
         "loss": reader.read("the loss", lambda: _measured(run, names, "loss")),
         "samples": reader.read("the samples", lambda: _measured(run, names, "samples")),
+        "memorization": reader.read(
+            "the nearness to the training data", lambda: _measured(run, names, "memorization")
+        ),
         "comparison": reader.read("the comparison with the forecast", lambda: _comparison(run, names)),
         "summary": tuple(reader.read("the summary", lambda: analysis.summary(run)) or ()),
     }

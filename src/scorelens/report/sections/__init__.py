@@ -12,6 +12,7 @@ from scorelens.report.sections.denoiser import has_noise_levels, noise_levels, t
 from scorelens.report.sections.emergence import emergence
 from scorelens.report.sections.limits import limits
 from scorelens.report.sections.loss import loss
+from scorelens.report.sections.memorization import memorization
 from scorelens.report.sections.repeat import repeat
 from scorelens.report.sections.samples import samples
 from scorelens.report.sections.variance import variance
@@ -25,6 +26,7 @@ ALL: tuple[Callable[[Evidence], Section], ...] = (
     noise_levels,
     loss,
     samples,
+    memorization,
     repeat,
 )
 """The chapters of the page of a run."""
