@@ -16,6 +16,7 @@ import torch
 from scorelens import estimators, report, results, studies
 from scorelens.analysis.named_estimators import row
 from scorelens.analysis.named_estimators.chosen import ESTIMATORS
+from scorelens.core.spectrum import Spectrum
 
 SMALL = {"sampler_points": 8}
 
@@ -215,6 +216,17 @@ def test_bad_input_is_refused_before_any_work(data, specs, options, message, tmp
 def test_a_folder_that_holds_something_is_refused(moons):
     with pytest.raises(ValueError, match=r"is not empty; choose a new or empty folder \(--out\)"):
         studies.estimate("moons:n=60", "gaussian", out=moons.path)
+
+
+def test_a_folder_without_all_its_parts_has_no_description(tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Spectrum, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        studies.estimate("moons:n=60", "gaussian", out=tmp_path / "run", **SMALL)
+    assert (tmp_path / "run" / "gaussian.safetensors").is_file()
+    assert not results.is_estimation(tmp_path / "run")
 
 
 def test_damaged_folders_are_named(moons, tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scorelens.core import storage
+from scorelens.core.spectrum import Spectrum
 from scorelens.results import environment
 from scorelens.results.config import DataConfig, MeasurementConfig, RunConfig, SamplerConfig
 from scorelens.results.dataset_store import DatasetStore
@@ -84,13 +85,16 @@ class Estimation:
         config: EstimateConfig,
         sigmas: np.ndarray,
         fits: Sequence[Fit],
+        spectrum: Spectrum,
         datasets: dict[str, Any],
     ) -> Estimation:
-        """Store the labelled ``datasets`` and, last, the description; `StorageError` if it cannot be.
+        """Store ``spectrum`` of the training data, the labelled ``datasets`` and, last, the description.
 
-        The files that ``fits`` name are written by whoever fitted them, before.
+        The files that ``fits`` name are written by whoever fitted them, before. `StorageError` if something
+        cannot be written.
         """
         made = cls(Path(path), config, np.asarray(sigmas, dtype=float), tuple(fits), environment.describe())
+        spectrum.save(made.spectrum_path)
         made.store.prepare()
         for name, dataset in datasets.items():
             made.store.write(name, dataset)

@@ -121,9 +121,7 @@ def _measured(
         )
     denoisers = {one.fit.spec: one.denoiser for one in fitted if one.fit.spec in errors}
     datasets |= views(denoisers, prepared.train, solved_by)  # pyright: ignore[reportArgumentType]
-    made = Estimation.create(folder, config, measurement.sigmas, fits, datasets)
-    prepared.spectrum.save(made.spectrum_path)
-    return made
+    return Estimation.create(folder, config, measurement.sigmas, fits, prepared.spectrum, datasets)
 
 
 def _kept(
