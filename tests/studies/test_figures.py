@@ -14,8 +14,11 @@ from scorelens import studies
 from scorelens.results import CorruptMeasurement, Reproduction, schema
 from scorelens.studies.figures import ALL
 from scorelens.studies.figures.objectives import Objectives
+from scorelens.studies.figures.score_covariance import ScoreCovariance
+from scorelens.studies.figures.small_time import SmallTime
 from scorelens.studies.objective_scores import Budget
 from scorelens.studies.reproduction import figure_study
+from scorelens.studies.score_variance import covariance, small_time
 
 ROOT = Path(__file__).parents[2]
 NAMES = [study.name for study in ALL]
@@ -30,6 +33,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Reproduction]
     top = tmp_path_factory.mktemp("figures")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Objectives, "budget", Budget(n_seeds=2, steps=2, n_points=64, n_test=200))
+        patch.setattr(ScoreCovariance, "budget", covariance.Budget(exact_fits=4000, mixture_fits=300))
+        few = small_time.Budget(fits=300, other_fits=200, cutoffs=(0.1, 0.01, 0.003))
+        patch.setattr(SmallTime, "budget", few)
         return {name: studies.reproduce(name, out=top / name) for name in NAMES}
 
 
@@ -107,6 +113,29 @@ def test_overlaps_rise_until_the_larger_mode_is_learned(found):
 
 def test_the_exponent_of_the_published_law_is_one_of_many(found):
     assert "−1.93 to 0.21" in found("exponents").differs[0]
+
+
+def largest_z(sentence: str) -> float:
+    return float(re.search(r"within (\S+)\s+standard errors", sentence)[1])
+
+
+def test_formulas_of_one_noise_level_are_what_is_measured(found):
+    """Few training sets, yet enough to tell the exact forms from the leading order."""
+    findings = found("score-covariance")
+    assert "all 13 entries" in findings.agrees[0]
+    assert max(largest_z(sentence) for sentence in findings.agrees[:2]) < 4.5
+    assert re.search(r"1\.[12]\d times it for affine scores", findings.differs[0])
+    assert int(re.search(r"(\d+) of 7 covariances", findings.differs[1])[1]) >= 1
+
+
+def test_the_variance_at_small_times_is_a_logarithm_and_not_a_constant(found):
+    findings = found("small-time")
+    assert largest_z(findings.agrees[0]) < 4.5
+    falls = re.search(r"falls from (\S+) to (\S+) between .* has (\S+) to (\S+)\.$", findings.differs[0])
+    first, last, printed, also = (float(number) for number in falls.groups())
+    assert last < 0.15 * first
+    assert also > 0.8 * printed > 4 * first
+    assert "0.022, 0.28, 0.54" in findings.differs[1]
 
 
 def test_every_figure_has_a_row_in_the_docs():

@@ -41,6 +41,9 @@ DIMENSIONS: dict[str, tuple[str, str]] = {
     "index": ("eigenvalue of a matrix, 0 is the largest", "1"),
     "solver": ("way to solve for a score", "1"),
     "n_features": ("number of features", "1"),
+    "case": ("case that was checked", "1"),
+    "prediction": ("formula that predicts it", "1"),
+    "cutoff": ("first time of training or sampling", "units of time"),
     "shown": ("sample that is shown, the one nearest to a training point first", "1"),
 }
 """Allowed dimensions: name -> (long_name, units) of its coordinate."""

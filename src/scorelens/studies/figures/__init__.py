@@ -7,6 +7,8 @@ from scorelens.studies.figures.flow_matching import FlowMatching
 from scorelens.studies.figures.objectives import Objectives
 from scorelens.studies.figures.overlaps import Overlaps
 from scorelens.studies.figures.phase_portraits import PhasePortraits
+from scorelens.studies.figures.score_covariance import ScoreCovariance
+from scorelens.studies.figures.small_time import SmallTime
 from scorelens.studies.figures.variances import Variances
 from scorelens.studies.figures.weights import Weights
 
@@ -21,5 +23,7 @@ ALL: tuple[type[FigureStudy], ...] = (
     Overlaps,
     Depth,
     Objectives,
+    ScoreCovariance,
+    SmallTime,
 )
 """Every study that `scorelens reproduce` knows."""
