@@ -12,6 +12,7 @@ import pytest
 from scorelens.analysis.named_estimators import DEFAULT, ESTIMATORS
 from scorelens.cli import options
 from scorelens.cli.main import main
+from scorelens.core.spectrum import Spectrum
 
 
 @pytest.fixture
@@ -89,6 +90,25 @@ def test_bad_input_is_one_line_and_status_2(scorelens, arguments, message: str, 
     assert message in complaints
     assert len(complaints.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_estimate_that_did_not_finish_is_named_with_its_remedy(scorelens, tmp_path, monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    folder = str(tmp_path / "run")
+    with monkeypatch.context() as broken:
+        broken.setattr(Spectrum, "save", stopped)
+        asked = ("estimate", "moons:n=60", "--estimator", "gaussian", "--out", folder)
+        status, _, complaints = scorelens(*asked, "--sampler-points", "4", "--quiet")
+    assert (status, complaints) == (
+        130,
+        "scorelens: stopped; delete the folder that it began, if any, and run it again\n",
+    )
+    for command in (["report", folder], ["check-objectives", folder, "moons"], ["measure", folder, "moons"]):
+        status, _, complaints = scorelens(*command)
+        assert status == 2
+        assert complaints.startswith(f"scorelens: {folder} holds an estimate that did not finish")
 
 
 def test_the_list_names_every_estimator_and_option(scorelens):

@@ -42,7 +42,8 @@ def test_write_folder_replaces_old_content(tmp_path: Path):
         (errno.EDQUOT, ("no space left",)),
         (errno.EACCES, ("not allowed to write", "--out")),
         (errno.EROFS, ("not allowed to write",)),
-        (errno.EIO, ("cannot write", "--resume")),
+        (errno.EIO, ("cannot write", "run this again", "--resume")),
+        (errno.EISDIR, ("cannot write", "it is a folder; give the name of a file")),
     ],
 )
 @pytest.mark.parametrize("function", ["replace", "fsync"])

@@ -38,6 +38,7 @@ def test_the_folder_holds_all_that_the_page_is_made_of(moons):
     assert report.build_estimation(moons.path).read_bytes() == first
     again = results.Estimation.open(moons.path)
     assert again.config == moons.config
+    assert not (moons.path / "unfinished.txt").exists()
     assert [fit.spec for fit in again.fits] == ["gaussian", "empirical", "gmm:6"]
     assert {"explained", "samples", "data_examples", "score_field"} <= set(again.store.names())
     assert not [fit.problem for fit in again.fits if fit.problem]
@@ -227,6 +228,16 @@ def test_a_folder_without_all_its_parts_has_no_description(tmp_path, monkeypatch
         studies.estimate("moons:n=60", "gaussian", out=tmp_path / "run", **SMALL)
     assert (tmp_path / "run" / "gaussian.safetensors").is_file()
     assert not results.is_estimation(tmp_path / "run")
+    monkeypatch.undo()
+    for again in (
+        lambda: studies.estimate("moons:n=60", "gaussian", out=tmp_path / "run", **SMALL),
+        lambda: studies.check_model(tmp_path / "run", "moons:n=60"),
+        lambda: report.build_estimation(tmp_path / "run"),
+    ):
+        with pytest.raises(
+            ValueError, match=r"run holds an estimate that did not finish .*; delete the folder"
+        ):
+            again()
 
 
 def test_damaged_folders_are_named(moons, tmp_path):

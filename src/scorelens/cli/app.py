@@ -202,7 +202,9 @@ def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder
     """Make the page of a run, an estimate or a reproduced figure again, from its folder alone."""
     from scorelens import report as pages
     from scorelens.results import is_estimation, is_reproduction
+    from scorelens.results.estimation import refuse_unfinished
 
+    refuse_unfinished(run)
     if is_reproduction(run):
         from scorelens import studies
 

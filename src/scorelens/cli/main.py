@@ -8,6 +8,8 @@ import traceback
 import warnings
 from typing import Any
 
+_INTERRUPTED = 130
+
 
 def main() -> None:
     """Run the command line; bad input exits 2 with one line, ``--debug`` anywhere shows the traceback."""
@@ -18,12 +20,20 @@ def main() -> None:
 
     try:
         app(args=arguments, prog_name="scorelens")
-    except KeyboardInterrupt:
-        _fail("stopped; the same command with --resume continues", 130, debug)
+    except SystemExit as done:
+        if done.code == _INTERRUPTED:  # so typer tells of Ctrl-C
+            _fail(f"stopped; {_remedy(arguments)}", _INTERRUPTED, debug)
+        raise
     except (ValueError, TypeError, OSError) as error:
         _fail(_one_line(error), 2, debug)
     except ArithmeticError as error:
         _fail(_one_line(error), 1, debug)
+
+
+def _remedy(arguments: list[str]) -> str:
+    if arguments[:1] in (["study"], ["train"]):
+        return "the same command with --resume continues"
+    return "delete the folder that it began, if any, and run it again"
 
 
 def _note(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -15,6 +15,7 @@ PARTIAL = ".partial-"
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_AGAIN = "run this again (training continues with --resume)"
 
 
 class StorageError(OSError):
@@ -155,7 +156,9 @@ def _sync(path: Path) -> None:
 
 def _explanation(error: OSError, path: Path) -> str:
     if error.errno in _FULL:
-        return f"no space left to write {path}; free some disk space, then continue with --resume"
+        return f"no space left to write {path}; free some disk space, then {_AGAIN}"
     if error.errno in _FORBIDDEN:
         return f"not allowed to write {path}; choose a writable folder (--out) or change its permissions"
-    return f"cannot write {path}: {error.strerror or error}; check that folder, then continue with --resume"
+    if error.errno == errno.EISDIR:
+        return f"cannot write {path}: it is a folder; give the name of a file"
+    return f"cannot write {path}: {error.strerror or error}; check that folder, then {_AGAIN}"

@@ -2,7 +2,7 @@
 
 from scorelens.core.storage import StorageError
 from scorelens.results.config import RunConfig
-from scorelens.results.estimation import EstimateConfig, Estimation, Fit, is_estimation
+from scorelens.results.estimation import EstimateConfig, Estimation, Fit, is_estimation, refuse_unfinished
 from scorelens.results.reproduction import Reproduction, is_reproduction
 from scorelens.results.run import Run
 from scorelens.results.zarr_group import CorruptMeasurement
@@ -18,4 +18,5 @@ __all__ = [
     "StorageError",
     "is_estimation",
     "is_reproduction",
+    "refuse_unfinished",
 ]

@@ -17,6 +17,7 @@ from scorelens.results.config import DataConfig, MeasurementConfig, RunConfig, S
 from scorelens.results.dataset_store import DatasetStore
 
 FILE = "estimate.json"
+UNFINISHED = "unfinished.txt"
 
 
 class _Part(BaseModel):
@@ -69,7 +70,7 @@ class Estimation:
 
     ``estimate.json`` says what was fitted; ``measurements.zarr`` holds what was measured at the noise levels
     ``sigmas``; each fitted denoiser lies in a file of its own. ``estimate.json`` is written last, so a folder
-    that has it is whole.
+    that has it is whole; until then ``unfinished.txt`` lies there (`begin`).
     """
 
     path: Path
@@ -102,11 +103,13 @@ class Estimation:
             config=config, sigmas=tuple(made.sigmas.tolist()), fits=made.fits, environment=made.environment
         )
         storage.write_text(made.path / FILE, described.model_dump_json(indent=1) + "\n")
+        storage.remove(made.path / UNFINISHED)
         return made
 
     @classmethod
     def open(cls, path: str | Path) -> Estimation:
         """Open an existing folder; raises ``ValueError`` if it is none or its description is damaged."""
+        refuse_unfinished(path)
         file = Path(path) / FILE
         if not file.is_file():
             raise ValueError(
@@ -141,6 +144,23 @@ class Estimation:
     def report_path(self) -> Path:
         """File of the page."""
         return self.path / "report.html"
+
+
+def begin(path: str | Path) -> None:
+    """Mark ``path`` as the folder of an estimate that is being made; `Estimation.create` unmarks it."""
+    storage.write_text(
+        Path(path) / UNFINISHED,
+        "An estimate is being made here. If no process works at it, delete this folder and run it again.\n",
+    )
+
+
+def refuse_unfinished(path: str | Path) -> None:
+    """Raise ``ValueError`` if ``path`` is the folder of an estimate that was begun and is not whole."""
+    if (Path(path) / UNFINISHED).is_file() and not is_estimation(path):
+        raise ValueError(
+            f"{path} holds an estimate that did not finish (unless it still runs); delete the folder and "
+            "make the estimate again"
+        )
 
 
 def is_estimation(path: str | Path) -> bool:

@@ -14,7 +14,7 @@ from scorelens import report
 from scorelens.analysis.named_estimators import DEFAULT, About, ChosenEstimator, estimators_named
 from scorelens.core import checks
 from scorelens.core.denoiser import Denoiser
-from scorelens.results import EstimateConfig, Estimation
+from scorelens.results import EstimateConfig, Estimation, refuse_unfinished
 from scorelens.results.dataset_store import require_empty
 from scorelens.results.options import OPTIONS
 from scorelens.studies.configure import configure
@@ -54,6 +54,7 @@ def estimate(
     chosen = estimators_named(estimators if isinstance(estimators, str) else list(estimators))
     config = _configured(data, chosen, options)
     folder = new_folder(f"estimate-{slug(data)}", out)
+    refuse_unfinished(folder)
     require_empty(folder)
     prepared = _prepared(config, chosen)
     progress = EstimateProgress(shown=not quiet)

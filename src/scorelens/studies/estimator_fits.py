@@ -15,6 +15,7 @@ from scorelens import estimators as closed_form
 from scorelens.analysis.named_estimators import About, ChosenEstimator
 from scorelens.estimators import FittedDenoiser
 from scorelens.results import Fit
+from scorelens.results.estimation import begin
 from scorelens.studies.estimator_progress import EstimateProgress
 from scorelens.studies.folders import distinct_slugs
 
@@ -76,5 +77,6 @@ def _fitted(
         warnings.warn(f"estimator {one.spec} could not be fitted: {reason(error)}", UserWarning, stacklevel=2)
         return Fitted(Fit(**facts, seconds=time.perf_counter() - began, problem=reason(error)), None)
     seconds = time.perf_counter() - began
+    begin(file.parent)
     closed_form.save(denoiser, file)
     return Fitted(Fit(**facts, seconds=seconds, file=file.name), denoiser)

@@ -8,7 +8,7 @@ from scorelens import estimators
 from scorelens.estimators import FittedDenoiser
 from scorelens.networks import PreconditionedDenoiser
 from scorelens.networks import file as denoiser_file
-from scorelens.results import Run, is_estimation
+from scorelens.results import Run, is_estimation, refuse_unfinished
 from scorelens.training import checkpoints
 
 
@@ -20,6 +20,7 @@ def load_denoiser(path: str | Path) -> PreconditionedDenoiser | FittedDenoiser:
     and the remedy.
     """
     path = _checkpoint(Path(path))
+    refuse_unfinished(path)
     if is_estimation(path):
         found = ", ".join(sorted(file.name for file in path.glob("*.safetensors") if file.stem != "spectrum"))
         raise ValueError(f"{path} holds several estimators; give the file of one: {found}")
