@@ -160,6 +160,15 @@ def test_the_score_is_the_shift_over_the_noise_variance(member: type[Estimator],
     torch.testing.assert_close(denoiser.score(x, sigma), (denoiser(x, sigma) - x) / sigma**2)
 
 
+@every_estimator
+@pytest.mark.parametrize("sigma", [1e-6, 1e-3, 1e3])
+def test_the_score_is_the_shift_to_rounding_at_any_noise(member: type[Estimator], sigma: float) -> None:
+    denoiser, x = fitted(member), noisy(member, sigma)
+    shift = denoiser(x, sigma) - x
+    rounding = 1e-13 * float(x.abs().max() + 1)
+    torch.testing.assert_close(sigma**2 * denoiser.score(x, sigma), shift, rtol=1e-12, atol=rounding)
+
+
 @every_member  # but not of a few neighbours: at large noise all points count
 def test_far_beyond_the_data_the_mean_is_left(member: type[Estimator]) -> None:
     mean = torch.tensor(data(member)).mean(0)

@@ -7,6 +7,7 @@ from scorelens.estimators.base import (
     WithJacobian,
     WithLogProb,
     WithPosteriorCovariance,
+    WithScore,
 )
 from scorelens.estimators.empirical import Empirical, EmpiricalDenoiser
 from scorelens.estimators.fields import FieldDenoiser, FieldScore, TangentDenoiser, TangentScore
@@ -76,6 +77,7 @@ __all__ = [
     "WithJacobian",
     "WithLogProb",
     "WithPosteriorCovariance",
+    "WithScore",
     "is_estimator",
     "load",
     "save",

@@ -55,7 +55,7 @@ class FittedDenoiser(torch.nn.Module, ABC):
     def posterior_mean(self, x: Tensor, sigma: Tensor) -> Tensor:
         """``E[x_0 | x]`` for flat ``x`` of shape ``(batch, d)`` and ``sigma > 0`` of shape ``(batch,)``.
 
-        It may have a wider dtype than ``x``; `score` then loses no digits to the difference from ``x``.
+        It may have a wider dtype than ``x``; `score` then takes the difference from ``x`` in that dtype.
         """
 
     def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
@@ -72,8 +72,13 @@ class FittedDenoiser(torch.nn.Module, ABC):
         return self(x, sigma)
 
     def score(self, x: Tensor, sigma: Tensor | float) -> Tensor:
-        """``(D(x) - x) / sigma^2``, gradient of the noised law's log density: ``(batch, *event_shape)``."""
-        return self.of_rows(self._tweedie, x, sigma).to(x.dtype).reshape(x.shape)
+        """``(D(x) - x) / sigma^2``, gradient of the noised law's log density: ``(batch, *event_shape)``.
+
+        The difference loses digits at small noise, ``eps |x| / sigma`` of the score for machine precision
+        ``eps``, unless the denoiser is a `WithScore`.
+        """
+        rule = self.pull if isinstance(self, WithScore) else self._tweedie
+        return self.of_rows(rule, x, sigma).to(x.dtype).reshape(x.shape)
 
     def _tweedie(self, rows: Tensor, level: Tensor) -> Tensor:
         shift = self.posterior_mean(rows, level) - rows
@@ -101,6 +106,20 @@ class FittedDenoiser(torch.nn.Module, ABC):
             raise ValueError(f"x must hold floats, got {x.dtype}; convert it with x.float()")
         level = per_sample(sigma, x)
         return x.reshape(len(x), self.dim), level
+
+
+class WithScore(FittedDenoiser):
+    """A fitted denoiser whose score is known in closed form: no digit is lost at small noise.
+
+    >>> from scorelens.estimators import Gaussian
+    >>> denoiser = Gaussian().fit(np.array([[-1.0], [1.0]]))
+    >>> denoiser.score(torch.ones(1, 1).double(), 1e-9).item()
+    -1.0
+    """
+
+    @abstractmethod
+    def pull(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """`score` of flat ``x``, ``(batch, d)``, at ``sigma > 0``, ``(batch,)``, without ``D(x) - x``."""
 
 
 class WithLogProb(FittedDenoiser):

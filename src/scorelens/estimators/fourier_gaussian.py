@@ -40,14 +40,19 @@ class FourierGaussianDenoiser(GaussianLaw):
         super().__init__(event_shape, {"mean": mean, "power": power})
 
     def smoothed(self, centred: Tensor, sigma: Tensor) -> Tensor:
-        gain = self.power / (self.power + sigma[:, None] ** 2)
-        waves = self._waves(centred) * gain.reshape(-1, *self._image)
-        return torch.fft.ifft2(waves, norm="ortho").real.flatten(1)
+        return self._filtered(centred, self.power / (self.power + sigma[:, None] ** 2))
+
+    def divided(self, centred: Tensor, sigma: Tensor) -> Tensor:
+        return self._filtered(centred, 1 / (self.power + sigma[:, None] ** 2))
 
     def deviance(self, centred: Tensor, sigma: Tensor) -> Tensor:
         variance = self.power + sigma[:, None] ** 2
         energy = self._waves(centred).abs().square().flatten(1)
         return (energy / variance + variance.log()).sum(1)
+
+    def _filtered(self, centred: Tensor, gain: Tensor) -> Tensor:
+        waves = self._waves(centred) * gain.reshape(-1, *self._image)
+        return torch.fft.ifft2(waves, norm="ortho").real.flatten(1)
 
     def _waves(self, centred: Tensor) -> Tensor:
         return torch.fft.fft2(centred.reshape(-1, *self._image), norm="ortho")

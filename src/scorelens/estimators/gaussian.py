@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, NamedTuple, final
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from scorelens.estimators.base import Estimator, samples
 from scorelens.estimators.gaussian_law import GaussianLaw, events, mean_and_variance, tensor
 
 _REFERENCE = "wiener1949; tipping1999, Eq. 1"
+_OWN = 1e-3
+"""Share of own variance below which a value counts as explained by the factors."""
 
 
 @final
@@ -56,6 +58,15 @@ class GaussianDenoiser(GaussianLaw):
         modes = centred @ self.eigenvectors
         return ((gain - outside) * modes) @ self.eigenvectors.T + outside * centred
 
+    def divided(self, centred: Tensor, sigma: Tensor) -> Tensor:
+        noise = sigma[:, None] ** 2
+        modes = centred @ self.eigenvectors
+        inside = (modes / (self.eigenvalues + noise)) @ self.eigenvectors.T
+        if len(self.eigenvalues) == self.dim:
+            return inside
+        outside = centred - modes @ self.eigenvectors.T
+        return inside + outside / (self.rest + noise)
+
     def deviance(self, centred: Tensor, sigma: Tensor) -> Tensor:
         noise = sigma[:, None] ** 2
         modes = centred @ self.eigenvectors
@@ -65,6 +76,20 @@ class GaussianDenoiser(GaussianLaw):
         n_outside = self.dim - len(self.eigenvalues)
         inside = (modes**2 / variance + variance.log()).sum(1)
         return inside + (outside.square().sum(1) / rest + n_outside * rest.log() if n_outside else 0.0)
+
+
+class _Common(NamedTuple):
+    """Posterior of the factor scores: mean ``scores (batch, k)``, ``lower`` of the precision per level."""
+
+    scores: Tensor
+    lower: Tensor
+    levels: Tensor
+    index: Tensor
+
+    @property
+    def log_det(self) -> Tensor:
+        """``log det(I + F^T V^-1 F)``, shape ``(batch,)``."""
+        return 2 * self.lower.diagonal(dim1=1, dim2=2).log().sum(1)[self.index]
 
 
 @final
@@ -88,26 +113,55 @@ class FactorDenoiser(GaussianLaw):
 
     def smoothed(self, centred: Tensor, sigma: Tensor) -> Tensor:
         variance = self.diagonal + sigma[:, None] ** 2
-        common = self._common(centred, variance, sigma)[0] @ self.factors.T
+        common = self._common(centred, variance, sigma).scores @ self.factors.T
         # Matrix inversion lemma without a difference of large numbers: the factors' share is taken out first.
         return common + self.diagonal / variance * (centred - common)
 
+    def divided(self, centred: Tensor, sigma: Tensor) -> Tensor:
+        variance, late = self.diagonal + sigma[:, None] ** 2, self._explained()
+        early = ~late
+        seen = self._common(centred[:, early], variance[:, early], sigma, early)
+        if not late.any():
+            return (centred - seen.scores @ self.factors.T) / variance
+        # Values explained by the factors alone come after the others, as news about the factors:
+        # there the difference from what the factors say would lose all digits at small noise.
+        own = self.factors[late]
+        pushed = torch.cholesky_solve(own.T.expand(len(seen.lower), -1, -1), seen.lower)
+        spread = own @ pushed + torch.diag_embed((self.diagonal + seen.levels[:, None] ** 2)[:, late])
+        news = centred[:, late] - seen.scores @ own.T
+        told = torch.cholesky_solve(news[:, :, None], torch.linalg.cholesky(spread)[seen.index])
+        scores = seen.scores + (pushed[seen.index] @ told)[:, :, 0]
+        rest = (centred - scores @ self.factors.T) / variance
+        return rest.masked_scatter(late.expand_as(rest), told[:, :, 0])
+
     def deviance(self, centred: Tensor, sigma: Tensor) -> Tensor:
         variance = self.diagonal + sigma[:, None] ** 2
-        scores, log_det = self._common(centred, variance, sigma)
+        found = self._common(centred, variance, sigma)
+        scores, log_det = found.scores, found.log_det
         own = centred - scores @ self.factors.T
         # With z the best factor scores: r^T (V + F F^T)^-1 r = |r - F z|^2_V + |z|^2, a sum of squares.
         return (own**2 / variance + variance.log()).sum(1) + scores.square().sum(1) + log_det
 
-    def _common(self, centred: Tensor, variance: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
-        """Posterior mean of the factor scores, ``(batch, k)``; ``log det(I + F^T V^-1 F)``, ``(batch,)``."""
+    def _common(
+        self, centred: Tensor, variance: Tensor, sigma: Tensor, values: Tensor | None = None
+    ) -> _Common:
+        """What ``centred`` with own ``variance`` says of the factors: all values, or those of a mask."""
         levels, index = torch.unique(sigma, return_inverse=True)
-        scaled = self.factors / (self.diagonal + levels[:, None] ** 2)[:, :, None].sqrt()
-        unit = torch.eye(self.factors.shape[1], dtype=scaled.dtype, device=scaled.device)
+        diagonal, factors = self.diagonal, self.factors
+        if values is not None:
+            diagonal, factors = diagonal[values], factors[values]
+        scaled = factors / (diagonal + levels[:, None] ** 2)[:, :, None].sqrt()
+        unit = torch.eye(factors.shape[1], dtype=scaled.dtype, device=scaled.device)
         lower = torch.linalg.cholesky(scaled.mT @ scaled + unit)
-        projected = (centred / variance) @ self.factors
+        projected = (centred / variance) @ factors
         scores = torch.cholesky_solve(projected[:, :, None], lower[index])[:, :, 0]
-        return scores, 2 * lower.diagonal(dim1=1, dim2=2).log().sum(1)[index]
+        return _Common(scores, lower, levels, index)
+
+    def _explained(self) -> Tensor:
+        """Mask ``(d,)`` of values with next to no variance of their own, if not more than the factors."""
+        late = self.diagonal < _OWN * self.factors.square().sum(1)
+        # More of them than factors have a singular covariance, where no order of them helps.
+        return late if int(late.sum()) <= self.factors.shape[1] else torch.zeros_like(late)
 
 
 @final

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from scorelens.core.blocks import row_blocks
 from scorelens.core.feature_moments import FeatureMoments
-from scorelens.estimators.base import WithJacobian, WithLogProb, WithPosteriorCovariance
+from scorelens.estimators.base import WithJacobian, WithLogProb, WithPosteriorCovariance, WithScore
 
 
-class GaussianLaw(WithLogProb, WithPosteriorCovariance, WithJacobian):
+class GaussianLaw(WithScore, WithLogProb, WithPosteriorCovariance, WithJacobian):
     """The Wiener filter ``D(x) = mean + C (C + sigma^2)^-1 (x - mean)`` of events ``N(mean, C)``.
 
     Computed in the wider dtype of ``x`` and of the buffers (float64 as fitted).
@@ -28,11 +28,18 @@ class GaussianLaw(WithLogProb, WithPosteriorCovariance, WithJacobian):
         """``C (C + sigma^2)^-1 centred``, shapes ``(batch, d)``, ``(batch,)`` to ``(batch, d)``."""
 
     @abstractmethod
+    def divided(self, centred: Tensor, sigma: Tensor) -> Tensor:
+        """``(C + sigma^2)^-1 centred``, minus the score, without a difference of large numbers."""
+
+    @abstractmethod
     def deviance(self, centred: Tensor, sigma: Tensor) -> Tensor:
         """``centred^T (C + sigma^2)^-1 centred + log det(C + sigma^2)``, shape ``(batch,)``."""
 
     def posterior_mean(self, x: Tensor, sigma: Tensor) -> Tensor:
         return self.mean + self.smoothed(*self._centred(x, sigma))
+
+    def pull(self, x: Tensor, sigma: Tensor) -> Tensor:
+        return -self.divided(*self._centred(x, sigma))
 
     def log_density(self, x: Tensor, sigma: Tensor) -> Tensor:
         return -0.5 * (self.deviance(*self._centred(x, sigma)) + self.dim * math.log(2 * math.pi))

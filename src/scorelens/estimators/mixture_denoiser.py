@@ -12,19 +12,21 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from scorelens.core import checks
-from scorelens.estimators.base import WithJacobian, WithLogProb, WithPosteriorCovariance
+from scorelens.estimators.base import WithJacobian, WithLogProb, WithPosteriorCovariance, WithScore
 from scorelens.estimators.gaussian_law import tensor
 
 
 class _Posterior(NamedTuple):
-    """Per event and component: ``log_joint (b, k)`` of the noised law, posterior ``mean (b, k, d)``."""
+    """Per event and component: ``log_joint (b, k)`` of the noised law, posterior ``mean (b, k, d)`` and
+    score ``pull (b, k, d)``."""
 
     log_joint: Tensor
     mean: Tensor
+    pull: Tensor
 
 
 @final
-class MixtureDenoiser(WithLogProb, WithPosteriorCovariance, WithJacobian):
+class MixtureDenoiser(WithScore, WithLogProb, WithPosteriorCovariance, WithJacobian):
     """``D(x) = sum_k r_k(x) E[x_0 | x, k]`` of events ``sum_k weights_k N(means_k, C_k)``.
 
     ``C_k = U_k diag(variances_k) U_k^T + rest_k (I - U_k U_k^T)`` with ``weights`` ``(k,)`` > 0
@@ -130,6 +132,10 @@ class MixtureDenoiser(WithLogProb, WithPosteriorCovariance, WithJacobian):
     def posterior_mean(self, x: Tensor, sigma: Tensor) -> Tensor:
         return self._mixed(self._posterior(x, sigma))
 
+    def pull(self, x: Tensor, sigma: Tensor) -> Tensor:
+        found = self._posterior(x, sigma)
+        return (found.log_joint.softmax(1)[..., None] * found.pull).sum(1)
+
     def log_density(self, x: Tensor, sigma: Tensor) -> Tensor:
         return self._posterior(x, sigma).log_joint.logsumexp(1)
 
@@ -162,7 +168,9 @@ class MixtureDenoiser(WithLogProb, WithPosteriorCovariance, WithJacobian):
         centred = x[:, None] - self.means
         noise = sigma.to(centred.dtype)[:, None] ** 2
         modes = torch.einsum("bkd,kdr->bkr", centred, self.bases)
+        # Nothing but rounding is left across a basis of all directions.
         across = centred - torch.einsum("bkr,kdr->bkd", modes, self.bases)
+        across = across.masked_fill(self._whole()[:, None], 0.0)
         outside = self.rest / (self.rest + noise)
         inside = torch.einsum("bkr,kdr->bkd", self._gain(noise) * modes, self.bases)
         mean = self.means + inside + outside[..., None] * across
@@ -170,7 +178,13 @@ class MixtureDenoiser(WithLogProb, WithPosteriorCovariance, WithJacobian):
         deviance = (modes**2 / variance + variance.log()).sum(2) + across.square().sum(2) / rest
         n_across = self.dim - self.variances.shape[1]
         deviance = deviance + n_across * rest.log() + self.dim * math.log(2 * math.pi)
-        return _Posterior((self.weights / self.weights.sum()).log() - deviance / 2, mean)
+        along = torch.einsum("bkr,kdr->bkd", modes / variance, self.bases)
+        pull = -along - across / rest[..., None]
+        return _Posterior((self.weights / self.weights.sum()).log() - deviance / 2, mean, pull)
+
+    def _whole(self) -> Tensor:
+        """Mask ``(k,)`` of the components whose basis spans all directions."""
+        return self.bases.square().sum((1, 2)) > self.dim - 0.5
 
 
 def _padded(columns: Tensor, rank: int) -> Tensor:
