@@ -121,6 +121,19 @@ def test_single_and_double_precision_agree(member: type[Estimator], sigma: float
 
 
 @every_estimator
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_in_single(member: type[Estimator], dtype: torch.dtype) -> None:
+    denoiser, half = fitted(member), noisy(member, 0.7).to(dtype)
+    for sigma in (1e-9, 0.7, 1e5, torch.tensor(1e5, dtype=torch.float64)):
+        result = denoiser(half, sigma)
+        assert result.dtype == dtype
+        assert torch.equal(result, denoiser(half.float(), sigma).to(dtype))
+    assert torch.equal(denoiser.score(half, 0.7), denoiser.score(half.float(), 0.7).to(dtype))
+    seen = torch.func.vjp(lambda e: denoiser(e, 0.7), half)[1](torch.ones_like(half))[0]
+    assert seen.dtype == dtype
+
+
+@every_estimator
 def test_float32_data_fit_the_same_denoiser(member: type[Estimator]) -> None:
     single = torch.tensor(data(member), dtype=torch.float32)
     again, x = member(**SETTINGS.get(member.name, {})).fit(single), noisy(member, 0.7)
@@ -303,8 +316,10 @@ def test_bad_questions_are_refused(member: type[Estimator]) -> None:
             denoiser(x, sigma)
     with pytest.raises(ValueError, match="sigma"):
         denoiser(x, torch.ones(len(x) + 1))
-    with pytest.raises(ValueError, match="shape"):
+    with pytest.raises(ValueError, match=r"x must have shape \(batch, 2, 3\), got \(30,\)"):
         denoiser(x.flatten(), 0.7)
+    with pytest.raises(TypeError, match=r"x must be a tensor, got ndarray; convert it with torch\.as_tensor"):
+        denoiser(x.numpy(), 0.7)
     with pytest.raises(ValueError, match="floats"):
         denoiser(x.long(), 0.7)
 

@@ -62,8 +62,10 @@ class FittedDenoiser(torch.nn.Module, ABC):
         """Denoised ``x``, same shape ``(batch, *event_shape)`` and dtype, differentiable in ``x``.
 
         `torch.func` transforms run over it (``jvp``, ``vjp``, ``jacrev``, ``vmap``, and so on).
-        ``sigma`` is a noise standard deviation in data units, a scalar or ``(batch,)``.
-        Raises ``ValueError`` for another shape, a dtype that is no float, and ``sigma`` not finite or <= 0.
+        ``sigma`` is a noise standard deviation in data units, a scalar or ``(batch,)``. Of half precision,
+        ``x`` is computed with in float32.
+        Raises ``TypeError`` for an ``x`` that is no tensor, ``ValueError`` for another shape, a dtype that is
+        no float, and ``sigma`` not finite or <= 0.
         """
         return self.of_rows(self.posterior_mean, x, sigma).to(x.dtype).reshape(x.shape)
 
@@ -99,13 +101,18 @@ class FittedDenoiser(torch.nn.Module, ABC):
         return row_wise(checked, *self._flat(x, sigma))
 
     def _flat(self, x: Tensor, sigma: Tensor | float) -> tuple[Tensor, Tensor]:
-        """``x`` as ``(batch, d)`` and ``sigma`` as ``(batch,)`` of the same dtype, their shapes checked."""
+        """``x`` as ``(batch, d)`` and ``sigma`` as ``(batch,)`` of one dtype, float32 at least; checked."""
+        if not isinstance(x, Tensor):
+            raise TypeError(f"x must be a tensor, got {type(x).__name__}; convert it with torch.as_tensor(x)")
         if tuple(x.shape[1:]) != self.event_shape or x.ndim == 0:
-            raise ValueError(f"x must have shape (batch, *{self.event_shape}), got {tuple(x.shape)}")
+            expected = ", ".join(["batch", *map(str, self.event_shape)])
+            raise ValueError(f"x must have shape ({expected}), got {tuple(x.shape)}")
         if not x.is_floating_point():
             raise ValueError(f"x must hold floats, got {x.dtype}; convert it with x.float()")
-        level = per_sample(sigma, x)
-        return x.reshape(len(x), self.dim), level
+        # A noise level may be beyond the range of half precision.
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        level = per_sample(sigma, wide)
+        return wide.reshape(len(x), self.dim), level
 
 
 class WithScore(FittedDenoiser):
