@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from scorelens import estimators, report, results, studies
+from scorelens.analysis.explained_words import sentences
 from scorelens.analysis.named_estimators import row
 from scorelens.analysis.named_estimators.chosen import ESTIMATORS
 from scorelens.core.spectrum import Spectrum
@@ -134,6 +135,20 @@ def test_features_are_shown_with_their_matrix_and_vectors_along_modes(tmp_path, 
     assert "Error against features per equation" in page
     assert "mode 1 varies most" in page
     assert 'class="absent"' not in page
+
+
+def test_a_loss_without_minimum_is_said_and_its_catastrophe_not_told_in_digits(tmp_path):
+    asked = "gaussian,hermite:9,matching=implicit,solver=minimum-norm"
+    with pytest.warns(UserWarning, match=r"loss of estimator hermite:9.* has no minimum at \d+ of \d+ noise"):
+        made = studies.estimate("moons", asked, out=tmp_path / "run", samples=20, quiet=True, **SMALL)
+    (row,) = [line for line in studies.estimate_table(made) if line.startswith("hermite")]
+    assert "< -1000 (< -1000)" in row
+    assert not re.search(r"\d{6}", row)
+    (explains,) = [line for line in sentences(made.store.read("explained")) if line.startswith("Explained")]
+    assert "< −1000%" in explains
+    assert not re.search(r"\d{6}", explains)
+    cell = "< −1000 (< −1000)".replace(" ", "\u00a0")
+    assert f"<td>{cell}</td>" in text_of(made.report_path)
 
 
 # -- what fails

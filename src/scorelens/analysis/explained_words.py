@@ -12,6 +12,8 @@ from scorelens.analysis.explained import HELD_OUT, TRAINING
 CLEAR, CLOSE = 2.0, 0.01
 #: An estimator memorises where its training loss is clearly below this share of its held-out loss.
 MEMORISED, MANY_TIMES = 0.5, 1000
+#: An explained variance below this is not told in digits.
+LEAST_SHARE = -10.0
 #: Noise levels at which the best linear denoiser explains less are left out of comparisons in words.
 WORTH_COMPARING = 0.01
 #: A range of noise levels in words has at most this many pieces; so many estimators are called best.
@@ -30,6 +32,18 @@ def levels_worth_showing(explained: xr.Dataset, shares: tuple[float, ...] = (0.9
     """Indices of the noise levels, ascending, at which the best linear denoiser explains about ``shares``."""
     floor = explained["gaussian_floor"].sel(part=HELD_OUT).values
     return sorted({int(np.abs(floor - share).argmin()) for share in shares})
+
+
+def percent(share: float, error: float | None = None) -> str:
+    """An explained variance in per cent, with two standard errors; far below 0 only that it is so.
+
+    >>> percent(0.5), percent(-1.25, 0.01), percent(-3e12, 1e12)
+    ('50.0', '-125.0 ± 2.0', '< -1000')
+    """
+    if share < LEAST_SHARE:
+        return f"< {100 * LEAST_SHARE:.0f}"
+    spread = "" if error is None or not np.isfinite(error) else f" ± {100 * CLEAR * error:.1f}"
+    return f"{100 * share:.1f}{spread}"
 
 
 def comparable(explained: xr.Dataset) -> xr.Dataset:
@@ -116,8 +130,8 @@ def _half_way(explained: xr.Dataset) -> str:
     order = np.argsort(-held["explained_variance"].values)
     each = words.joined(
         [
-            f"{held['estimator'].values[i]} {_percent(float(held['explained_variance'][i]))}"
-            f"{_plus_minus(float(held['standard_error'][i]))}"
+            f"{held['estimator'].values[i]} "
+            + _percent(float(held["explained_variance"][i]), float(held["standard_error"][i]))
             for i in order
         ]
     )
@@ -164,9 +178,6 @@ def _times(ratio: float) -> str:
     return f"{words.factor(ratio)} times" if ratio < MANY_TIMES else f"more than {MANY_TIMES:,} times"
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}%".replace("-", "−")
-
-
-def _plus_minus(error: float) -> str:
-    return f" ± {100 * CLEAR * error:.1f}" if np.isfinite(error) else ""
+def _percent(share: float, error: float | None = None) -> str:
+    value, sign, spread = percent(share, error).replace("-", "−").partition(" ±")
+    return f"{value}%{sign}{spread}"

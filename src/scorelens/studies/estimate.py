@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from scorelens import report
@@ -122,7 +123,27 @@ def _measured(
         )
     denoisers = {one.fit.spec: one.denoiser for one in fitted if one.fit.spec in errors}
     datasets |= views(denoisers, prepared.train, solved_by)  # pyright: ignore[reportArgumentType]
+    _warn_of_unbounded(datasets)
     return Estimation.create(folder, config, measurement.sigmas, fits, prepared.spectrum, datasets)
+
+
+def _warn_of_unbounded(datasets: Mapping[str, Any]) -> None:
+    """Say which estimators minimised a loss that has no minimum ([S8])."""
+    for name, bounded in _solved(datasets):
+        if not bounded.all():
+            warnings.warn(
+                f"the loss of estimator {name} has no minimum at {int((~bounded).sum())} of {len(bounded)} "
+                "noise levels looked at: its solver alone decides how far it goes; take matching=denoising",
+                UserWarning,
+                stacklevel=4,
+            )
+
+
+def _solved(datasets: Mapping[str, Any]) -> list[tuple[str, np.ndarray]]:
+    if "normal_spectrum" not in datasets:
+        return []
+    bounded = datasets["normal_spectrum"]["bounded"]
+    return [(str(name), bounded.sel(estimator=name).values) for name in bounded["estimator"].values]
 
 
 def _kept(

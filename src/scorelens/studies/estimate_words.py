@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scorelens.analysis.explained import HELD_OUT, TRAINING
-from scorelens.analysis.explained_words import levels_worth_showing
+from scorelens.analysis.explained_words import levels_worth_showing, percent
 from scorelens.analysis.named_estimators import ESTIMATORS
 from scorelens.results import Estimation
 
@@ -31,9 +31,9 @@ def estimate_table(made: Estimation) -> list[str]:
     rows = [header]
     for fit in made.fits:
         if fit.spec in explained["estimator"].values:
-            shares = 100 * explained["explained_variance"].sel(estimator=fit.spec).isel(sigma=levels)
+            shares = explained["explained_variance"].sel(estimator=fit.spec).isel(sigma=levels)
             pairs = zip(shares.sel(part=HELD_OUT).values, shares.sel(part=TRAINING).values, strict=True)
-            cells = [f"{held:.1f} ({seen:.1f})" for held, seen in pairs]
+            cells = [f"{percent(held)} ({percent(seen)})" for held, seen in pairs]
         else:
             cells = ["failed", *[""] * (len(levels) - 1)]
         rows.append([fit.spec, f"{fit.seconds:.2g}", *cells])

@@ -7,7 +7,7 @@ import xarray as xr
 
 from scorelens import plots
 from scorelens.analysis.explained import HELD_OUT, PARTS, TRAINING
-from scorelens.analysis.explained_words import levels_worth_showing
+from scorelens.analysis.explained_words import levels_worth_showing, percent
 from scorelens.report.estimate.evidence import EstimateEvidence
 from scorelens.report.panel import Panel, Section
 from scorelens.report.table import Table, text
@@ -91,10 +91,8 @@ def _cells(one: xr.Dataset, levels: list[int]) -> tuple[str, ...]:
 
 
 def _both(share: xr.DataArray, error: xr.DataArray | None) -> str:
-    held, seen = (_signed(100 * share.sel(part=part).item()) for part in (HELD_OUT, TRAINING))
-    spread = "" if error is None else f" ± {200 * error.sel(part=HELD_OUT).item():.1f}"
-    return f"{held}{spread} ({seen})".replace(" ", "\u00a0")  # one line, on a phone too
-
-
-def _signed(value: float) -> str:
-    return f"{value:.1f}".replace("-", "−")
+    held = percent(
+        share.sel(part=HELD_OUT).item(), None if error is None else error.sel(part=HELD_OUT).item()
+    )
+    seen = percent(share.sel(part=TRAINING).item())
+    return f"{held} ({seen})".replace(" ", "\u00a0").replace("-", "−")  # one line, on a phone too
