@@ -10,6 +10,8 @@ from scorelens.analysis.onset import NONE, ONSET, PATIENCE, Onset, onset
 
 #: Near-copies count as such if so many are rarer than this among fresh data.
 COPIES_P = 1e-4
+#: Above this, chance explains them.
+CHANCE_P = 0.01
 
 
 def memorization_warning(losses: xr.Dataset | None, measured: xr.Dataset | None) -> str | None:
@@ -62,7 +64,7 @@ def copies_sentence(last: xr.Dataset) -> str:
     )
     counted = f"{share:.1%} of {last.attrs['n_generated']} samples are near-copies of training points"
     interval, expected = f"(95%: {low:.1%} to {high:.1%})", f"{100 * usual:.2g}% of fresh data would be"
-    verdict = "copies of training data" if _copied(last) else "no more than chance explains"
+    verdict = _verdict(float(last["near_copy_p_value"]))
     sentence = f"{counted} {interval}; {expected}: {verdict}."
     if not bool(last["comparable"]):
         return f"{sentence} Most held-out points are training points: there is no ratio of distances."
@@ -71,6 +73,18 @@ def copies_sentence(last: xr.Dataset) -> str:
         f"{sentence} Samples lie {words.number(ratio, 2)} times as far from the training data as held-out "
         f"data do (95%: {words.number(low, 2)} to {words.number(high, 2)})."
     )
+
+
+def _verdict(p_value: float) -> str:
+    """What a share of near-copies means.
+
+    >>> _verdict(0.3), _verdict(0.004)
+    ('no more than chance explains', 'more than among fresh data (p 0.004)')
+    """
+    if p_value < COPIES_P:
+        return "copies of training data"
+    few = "no more than chance explains"
+    return few if p_value > CHANCE_P else f"more than among fresh data (p {p_value:.1g})"
 
 
 def _of_loss(losses: xr.Dataset | None) -> str | None:

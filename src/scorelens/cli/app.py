@@ -197,18 +197,49 @@ def estimate(
     _say_where(made)
 
 
+@app.command(
+    epilog="Examples: scorelens memorization runs/digits digits · "
+    "scorelens memorization samples.npy faces.parquet --features pca:50"
+)
+@accepts(OUTPUT, SPECTRUM, SAMPLER)
+def memorization(
+    given: Annotated[
+        str,
+        typer.Argument(
+            metavar="SAMPLES|CHECKPOINT",
+            help="Samples (.npy, .npz, .parquet, a folder), or a run, a checkpoint or an estimator's file.",
+        ),
+    ],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="The data that the model was trained on.")],
+    features: Annotated[
+        str, typer.Option(help="Where distances are measured: pixel, or pca:50 for 50 components.")
+    ] = "pixel",
+    generate: Annotated[int, typer.Option(help="How many samples a model generates.")] = 1024,
+    **options: Any,
+) -> None:
+    """Whether samples are copies of training data, and whether a model knows these by heart."""
+    from scorelens import studies
+
+    found = studies.memorization(given, data, features=features, generate=generate, **options)
+    typer.echo("\n".join(found.verdict))
+    _say_where(found)
+
+
 @app.command(epilog="Example: scorelens report runs/digits")
 def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]) -> None:
     """Make the page of a run, an estimate or a reproduced figure again, from its folder alone."""
     from scorelens import report as pages
     from scorelens.results import is_estimation, is_reproduction
     from scorelens.results.estimation import refuse_unfinished
+    from scorelens.results.examination import is_examination
 
     refuse_unfinished(run)
     if is_reproduction(run):
         from scorelens import studies
 
         typer.echo(f"report: {studies.remake_page(run)}")
+    elif is_examination(run):
+        typer.echo(f"report: {pages.build_examination(run)}")
     elif is_estimation(run):
         typer.echo(f"report: {pages.build_estimation(run)}")
     else:

@@ -111,9 +111,13 @@ class Memorization(Instrument):
         found = self._search(samples, NEIGHBOURS)
         near = nearness(found.distances)
         copies = near_copies(near, nearness(self._fresh))
-        variables = self._ratio(found) | _copies(copies) | _each(found, near, copies)
-        variables |= self._shown(samples, found, near)
-        variables |= _attraction(self.between.measure(denoiser))
+        variables = (
+            self._ratio(found)
+            | copies_variables(copies)
+            | each_sample(found.distances, found.indices, near, copies)
+        )
+        variables |= shown_pairs(samples, self.train, found.indices, near)
+        variables |= attraction_variables(self.between.measure(denoiser))
         attrs = {
             "n_generated": len(samples),
             "n_train": len(self.train),
@@ -138,27 +142,29 @@ class Memorization(Instrument):
         nothing = Estimate(np.nan, np.nan, np.nan, 0.95)
         ratio = ratio_of_medians(nearest, fresh, seed=self.seed) if comparable else nothing
         title = "Median distance to the training data, over that of held-out data"
-        return _with_interval("distance_ratio", title, ratio) | {
+        return with_interval("distance_ratio", title, ratio) | {
             "comparable": variable(
                 (), comparable, "Whether held-out data lie apart from training data", PURE
             ),
             "median_distance": variable((), np.median(nearest), "Median distance to training data", LENGTH),
         }
 
-    def _shown(self, samples: np.ndarray, found: Neighbours, near: np.ndarray) -> dict[str, xr.Variable]:
-        image = samples.ndim == 4
-        chosen = np.argsort(near, kind="stable")[: IMAGES if image else VECTORS]
-        points = self.train[found.indices[chosen, 0]]
-        dims = ("shown", "channel", "height", "width") if image else ("shown", "feature")
-        pair = [values if image else values.reshape(len(values), -1) for values in (samples[chosen], points)]
-        return {
-            "shown_sample": variable(("shown",), chosen, "Number of the sample that is shown", PURE),
-            "shown_image": variable(dims, pair[0], "Generated sample", LENGTH),
-            "shown_neighbour": variable(dims, pair[1], "The training point nearest to it", LENGTH),
-        }
+
+def ratio_variables(ratio: Estimate | None, median_distance: float) -> dict[str, xr.Variable]:
+    """The distance ratio, NaN if there is ``None``, and the median distance of samples."""
+    known = ratio or Estimate(np.nan, np.nan, np.nan, 0.95)
+    title, apart = (
+        "Median distance to the training data, over that of held-out data",
+        "Whether held-out data lie apart from training data",
+    )
+    return with_interval("distance_ratio", title, known) | {
+        "comparable": variable((), ratio is not None, apart, PURE),
+        "median_distance": variable((), median_distance, "Median distance to training data", LENGTH),
+    }
 
 
-def _with_interval(name: str, long_name: str, found: Estimate) -> dict[str, xr.Variable]:
+def with_interval(name: str, long_name: str, found: Estimate) -> dict[str, xr.Variable]:
+    """An estimate and the ends of its interval, ``name_low`` and ``name_high``."""
     return {
         name: variable((), found.value, long_name, PURE),
         f"{name}_low": variable((), found.low, f"{long_name}, lower end at 95%", PURE),
@@ -166,8 +172,9 @@ def _with_interval(name: str, long_name: str, found: Estimate) -> dict[str, xr.V
     }
 
 
-def _copies(found: NearCopies) -> dict[str, xr.Variable]:
-    return _with_interval("near_copy_share", "Share of near-copies among samples", found.share) | {
+def copies_variables(found: NearCopies) -> dict[str, xr.Variable]:
+    """The share of near-copies and what is to be expected of fresh data."""
+    return with_interval("near_copy_share", "Share of near-copies among samples", found.share) | {
         "near_copy_p_value": variable(
             (), found.p_value, "Probability of as many near-copies among fresh data", PURE
         ),
@@ -175,21 +182,40 @@ def _copies(found: NearCopies) -> dict[str, xr.Variable]:
     }
 
 
-def _each(found: Neighbours, near: np.ndarray, copies: NearCopies) -> dict[str, xr.Variable]:
+def each_sample(
+    distances: np.ndarray, indices: np.ndarray, near: np.ndarray, copies: NearCopies
+) -> dict[str, xr.Variable]:
+    """What is known of every sample, from its neighbours ``(n, k)`` and `nearness` ``(n,)``."""
     each = ("sample",)
     return {
-        "nearest_distance": variable(
-            each, found.distances[:, 0], "Distance to the nearest training point", LENGTH
-        ),
+        "nearest_distance": variable(each, distances[:, 0], "Distance to the nearest training point", LENGTH),
         "nearness": variable(
             each, near, "Distance to the nearest training point over that to the next", PURE
         ),
-        "nearest_index": variable(each, found.indices[:, 0], "Number of the nearest training point", PURE),
+        "nearest_index": variable(each, indices[:, 0], "Number of the nearest training point", PURE),
         "near_copy": variable(each, copies.flagged, "Whether the sample is a near-copy", PURE),
     }
 
 
-def _attraction(found: Attraction) -> dict[str, xr.Variable]:
+def shown_pairs(
+    samples: np.ndarray, train: Data, indices: np.ndarray, near: np.ndarray
+) -> dict[str, xr.Variable]:
+    """The samples with the smallest `nearness`, each with its nearest training point."""
+    image = samples.ndim == 4
+    chosen = np.argsort(near, kind="stable")[: IMAGES if image else VECTORS]
+    points = train[indices[chosen, 0]]
+    dims = ("shown", "channel", "height", "width") if image else ("shown", "feature")
+    pair = [values if image else values.reshape(len(values), -1) for values in (samples[chosen], points)]
+    return {
+        "shown_sample": variable(("shown",), chosen, "Number of the sample that is shown", PURE),
+        "shown_image": variable(dims, pair[0], "Generated sample", LENGTH),
+        "shown_neighbour": variable(dims, pair[1], "The training point nearest to it", LENGTH),
+    }
+
+
+def attraction_variables(found: Attraction) -> dict[str, xr.Variable]:
+    """The attraction per noise level."""
+
     def level(values: np.ndarray, long_name: str, units: str = PURE) -> xr.Variable:
         return variable(("sigma",), values, long_name, units)
 

@@ -10,6 +10,7 @@ from scorelens.studies.estimate import estimate
 from scorelens.studies.estimate_words import estimate_table, estimator_list
 from scorelens.studies.law_comparison import compare_laws
 from scorelens.studies.main_study import study
+from scorelens.studies.memorization import memorization
 from scorelens.studies.objective_check import check_model
 from scorelens.studies.preparation import Prepared, prepare
 from scorelens.studies.reproduction import remake_page, reproduce
@@ -29,6 +30,7 @@ __all__ = [
     "figures",
     "forecast",
     "measure",
+    "memorization",
     "prepare",
     "remake_page",
     "reproduce",

@@ -23,7 +23,7 @@ def measure(model: Path | str, data: str, *, out: Path | str | None = None, **op
     Raises ``ValueError`` for bad options, data or files, or data of another shape than the model's.
     """
     denoiser = training.load_denoiser(model)
-    config = changed(_configuration(Path(model)), data=data, **options)
+    config = changed(configuration_of(Path(model)), data=data, **options)
     refuse_other_law(config)
     prepared = prepare(config.data, config.seed)
     made_for = training.event_shape(denoiser)
@@ -42,7 +42,7 @@ def measure(model: Path | str, data: str, *, out: Path | str | None = None, **op
     return run
 
 
-def _configuration(model: Path) -> RunConfig:
+def configuration_of(model: Path) -> RunConfig:
     """That of the run the model lies in, or the default one for a model from elsewhere."""
     for folder in (model, *model.resolve().parents):
         if (folder / "config.json").is_file() and (folder / "checkpoints").is_dir():

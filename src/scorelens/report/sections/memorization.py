@@ -202,6 +202,8 @@ def attraction_panel(measured: xr.Dataset) -> Panel:
     )
     clear = (measured["off_axis"] < MOST_BESIDE) & (measured["attraction_standard_error"] < LARGEST_ERROR)
     drawn = measured[["attraction", "attraction_standard_error"]].where(clear)
+    if "unseen" in measured:
+        drawn["unseen"] = measured["unseen"].isel(step=-1).where(clear.isel(step=-1))
 
     last = measured.isel(step=-1)
     table = Table.of_columns(

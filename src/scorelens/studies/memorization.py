@@ -1,0 +1,169 @@
+"""Whether samples, or a model, give their training data back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from scorelens import data as sources
+from scorelens import report, training
+from scorelens.analysis.memorization_words import copies_sentence
+from scorelens.core import checks
+from scorelens.core.denoiser import Denoiser
+from scorelens.core.spectrum import Spectrum
+from scorelens.core.spectrum_fit import fit_spectrum
+from scorelens.data import Data
+from scorelens.generalization.memorization import SampleMemorization, examine_denoiser, examine_samples
+from scorelens.generalization.memorization.inputs import LEAST_SAMPLES
+from scorelens.instruments.generation import generated
+from scorelens.instruments.labels import PURE, sigma_coordinate, variable
+from scorelens.instruments.memorization import (
+    attraction_variables,
+    copies_variables,
+    each_sample,
+    ratio_variables,
+    shown_pairs,
+)
+from scorelens.results.examination import Examination
+from scorelens.studies.checkpoint_measurement import configuration_of
+from scorelens.studies.configure import changed
+from scorelens.studies.folders import new_folder, slug
+from scorelens.studies.preparation import split
+
+#: Samples that a model generates, noise levels and points of its attraction, and training points it goes to.
+GENERATED, LEVELS, PROBES, MOST_TRAINING = 1024, 12, 64, 60_000
+
+
+def memorization(
+    given: str | Path,
+    data: str,
+    *,
+    features: str = "pixel",
+    generate: int = GENERATED,
+    out: Path | str | None = None,
+    **options: Any,
+) -> Examination:
+    """Compare samples with the ``data`` that a model was trained on, and write the page.
+
+    ``given`` is a data specification of samples (a .npy, .npz or .parquet file, a folder), or a run, a
+    checkpoint or an estimator's file, which then generates ``generate`` samples and whose attraction to the
+    memorising denoiser is measured too. ``features``: "pixel", or "pca:50" for distances along 50 principal
+    components. ``options`` are those of the data and the sampler, and ``seed``; a run knows its own. Part of
+    the data is held out as in training, to compare with.
+
+    Raises ``ValueError`` for bad options, samples of another shape or range, and too few of them.
+    """
+    model = _is_model(given)
+    config = changed(configuration_of(Path(given)), data=data, **options)
+    n_components = _components(features)
+    checks.whole("generate", generate, LEAST_SAMPLES)
+    denoiser = training.load_denoiser(given) if model else None
+    train, held_out = split(config.data, config.seed)
+    if denoiser is not None and training.event_shape(denoiser) != train.event_shape:
+        raise ValueError(
+            f"{given} was made for samples of shape {training.event_shape(denoiser)}, {data} has "
+            f"{train.event_shape}; give data of the model's shape"
+        )
+    if denoiser is None:
+        samples = sources.load(str(given), seed=config.seed)[:]
+    else:
+        made = generated(denoiser, generate, train.event_shape, config.sigmas(), config.seed)
+        samples = np.concatenate([batch for _, batch in made])
+    space = None if n_components is None else _spectrum(train, n_components)
+    found = examine_samples(samples, train, held_out[:], features=space, seed=config.seed)
+    measured = _labelled(found, samples, train, held_out)
+    if denoiser is not None:
+        of_denoiser = _attraction(denoiser, train, held_out, config.sigmas(), config.seed)
+        measured = measured.merge(of_denoiser).assign_attrs(of_denoiser.attrs)
+    folder = new_folder(f"memorization-{slug(str(given))}", out)
+    asked = {"features": features, **({"generate": generate} if model else {}), **options}
+    result = Examination.create(
+        folder,
+        {"memorization": measured},
+        given=str(given),
+        data=str(data),
+        options=asked,
+        verdict=(copies_sentence(measured), _copying_sentence(found)),
+        remarks=(*found.remarks, *_training_set(found)),
+        numbers=_numbers(found),
+    )
+    if len(train.event_shape) == 1 and train.dim > 2:
+        _spectrum(train, 2).save(result.spectrum_path)
+    report.build_examination(result.path)
+    return result
+
+
+def _is_model(given: str | Path) -> bool:
+    path = Path(given)
+    parts = ("config.json", "state.json")
+    return path.suffix == ".safetensors" or any((path / part).is_file() for part in parts)
+
+
+def _components(features: str) -> int | None:
+    if features == "pixel":
+        return None
+    name, _, number = features.partition(":")
+    if name != "pca" or not number.isdecimal() or int(number) < 1:
+        raise ValueError(f"features: got {features!r}; choose pixel, or pca:50 for 50 principal components")
+    return int(number)
+
+
+def _spectrum(train: Data, n_modes: int) -> Spectrum:
+    if n_modes > train.dim:
+        raise ValueError(f"features: got pca:{n_modes}, but the data have only {train.dim} dimensions")
+    return fit_spectrum(train.blocks, train.event_shape, n_modes=n_modes)
+
+
+def _labelled(found: SampleMemorization, samples: np.ndarray, train: Data, held_out: Data) -> xr.Dataset:
+    variables = ratio_variables(found.distance_ratio, float(np.median(found.distances[:, 0])))
+    variables |= copies_variables(found.copies)
+    variables |= each_sample(found.distances, found.indices, found.nearness, found.copies)
+    variables |= shown_pairs(samples, train, found.indices, found.nearness)
+    attrs = {"n_generated": len(samples), "n_train": len(train), "n_held_out": len(held_out)}
+    return xr.Dataset(variables, attrs=attrs)
+
+
+def _attraction(denoiser: Denoiser, train: Data, held_out: Data, grid: np.ndarray, seed: int) -> xr.Dataset:
+    sigmas = np.geomspace(grid[-1], grid[0], LEVELS)
+    points = train[:MOST_TRAINING]
+    found = examine_denoiser(denoiser, points, held_out, sigmas, n_probes=PROBES, seed=seed)
+    variables = attraction_variables(found.attraction)
+    if found.unseen is not None:
+        mean = found.unseen.coefficient.mean(axis=0)
+        title = "Attraction towards the memorising denoisers of data that were not trained on"
+        variables["unseen"] = variable(("sigma",), mean, title, PURE)
+    attrs = {"n_probes": found.n_probes, "n_mixture": len(points)}
+    return xr.Dataset(variables, sigma_coordinate(sigmas), attrs)
+
+
+def _numbers(found: SampleMemorization) -> tuple[tuple[str, float], ...]:
+    rows: list[tuple[str, float]] = []
+    for name, one, unit in (
+        ("distance ratio", found.distance_ratio, 1),
+        ("nearest training over nearest held-out point", found.train_over_held_out, 1),
+        ("samples nearer to training than to held-out points, %", found.closer_to_train, 100),
+        ("near-copies, %", found.copies.share, 100),
+        ("authentic samples, %", found.authenticity.share, 100),
+        ("authentic held-out points, %", found.authenticity.held_out, 100),
+    ):
+        rows += [(name, unit * one.value), ("  lower end", unit * one.low), ("  upper end", unit * one.high)]
+    rows += [("near-copies among fresh data, %", 100 * found.copies.false_alarm)]
+    rows += [("p-value of the near-copies", found.copies.p_value)]
+    rows += [("data-copying test C_T", found.copying.statistic), ("its z", found.copying.z)]
+    return (*rows, ("samples that are training points", float(found.n_exact)))
+
+
+def _copying_sentence(found: SampleMemorization) -> str:
+    z = found.copying.z
+    verdict = "closer than" if z < -3 else "farther than" if z > 3 else "as close as"
+    return f"Over all, samples lie {verdict} held-out data to the training data (C_T test, z {z:.1f})."
+
+
+def _training_set(found: SampleMemorization) -> tuple[str, ...]:
+    n = len(found.distances)
+    if not n > found.n_exact >= n / 2:
+        return ()
+    return ("most samples are training points: was the training set given as samples by mistake?",)
