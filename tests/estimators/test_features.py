@@ -21,6 +21,19 @@ def test_moments_of_a_gaussian_by_their_sum():
         assert found[n] == pytest.approx(sum(terms), rel=1e-13)
 
 
+@pytest.mark.parametrize("dim", [64, 784])
+def test_sizes_beyond_all_memory_are_told_by_their_order_of_magnitude(dim):
+    """At 784 dimensions the count is no float any more."""
+    with pytest.raises(ValueError, match="fourier features would take") as refused:
+        Fourier.lattice(dim, 3)
+    said, count = str(refused.value), math.log10(7) * dim
+    assert (
+        f"about 10^{2 * count + math.log10(8):.0f} bytes (about 10^{count:.0f} x about 10^{count:.0f}" in said
+    )
+    assert said.endswith("more than 4 GiB; take random waves (Fourier.random; fourier:random=200)")
+    assert len(said) < 200
+
+
 def test_hermite_averages_under_variance_preserving_noise_shrink_by_alpha_to_the_degree():
     x0 = np.array([[0.4, -1.1]])
     features = Hermite([[3, 2], [5, 1]])  # [S22]

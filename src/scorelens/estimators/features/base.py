@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar
@@ -15,6 +16,8 @@ from scorelens.core import checks
 
 LARGEST_ARRAY = 2**32
 """Largest array in bytes that a feature map or its normal equations may ask for."""
+_MOST_SHOWN = 10**9
+"""Larger counts are told by their order of magnitude."""
 
 
 class FeatureMap(ABC):
@@ -161,15 +164,21 @@ def refuse_too_large(
     for length in shape:
         size *= int(length)
     if size > LARGEST_ARRAY:
-        shown = " x ".join(str(length) for length in shape)
+        shown = " x ".join(_count(int(length)) for length in shape)
         raise ValueError(
             f"{what} would take {_size(size)} ({shown} numbers), more than {_size(LARGEST_ARRAY)}; {remedy}"
         )
 
 
+def _count(number: int) -> str:
+    return str(number) if number < _MOST_SHOWN else f"about 10^{math.log10(number):.0f}"
+
+
 def _size(n_bytes: float) -> str:
+    if n_bytes > 1e6 * 2**60:
+        return f"about 10^{math.log10(n_bytes):.0f} bytes"
     units = iter(("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"))
     unit = next(units)
     while n_bytes >= 1024 and unit != "EiB":
         n_bytes, unit = n_bytes / 1024, next(units)
-    return f"{n_bytes:.3g} {unit}"
+    return f"{n_bytes:.3g} {unit}" if n_bytes < 1000 else f"{n_bytes:,.0f} {unit}"

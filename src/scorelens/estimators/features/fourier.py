@@ -52,7 +52,8 @@ class Fourier(SmoothFeatureMap):
         checks.at_least("degree", degree, 1)
         checks.positive("period", period)
         count = (2 * degree + 1) ** dim - 1
-        refuse_too_large("the matrix of all pairs of fourier features", (count, count))
+        random = "take random waves (Fourier.random; fourier:random=200)"
+        refuse_too_large("the matrix of all pairs of fourier features", (count, count), remedy=random)
         axis = np.arange(-degree, degree + 1)
         points = np.stack(np.meshgrid(*[axis] * dim, indexing="ij"), axis=-1).reshape(-1, dim)
         half = points[len(points) // 2 + 1 :]  # lexicographic order: the second half is minus the first
