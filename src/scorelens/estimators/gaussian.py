@@ -237,6 +237,10 @@ class LowRankGaussian(Estimator):
 
     def fit(self, x: np.ndarray | Tensor) -> FactorDenoiser:
         data, shape = samples(x, least=2)
+        if self.rank > data.shape[1]:
+            raise ValueError(
+                f"rank must be at most the dimension of the data, {data.shape[1]}, got {self.rank}"
+            )
         spectrum = _spectrum(data, shape, self.rank)
         factors = spectrum.eigenvectors * np.sqrt(spectrum.eigenvalues)
         mean, variance = mean_and_variance(data)
