@@ -179,7 +179,7 @@ def bugs():
     return [
         ("implicit", with_trace(1, -1), "trace term has the wrong sign: its minimum is -1 times the score"),
         ("implicit", with_trace(2, 1), "the square lacks its factor 1/2"),
-        ("implicit", with_trace(1, 0), "trace term is missing"),
+        ("implicit", with_trace(1, 0), "is missing, or its graph is cut: its minimum is 0 times the score"),
         ("implicit", with_trace(-1, -1), "to be maximised"),
         ("sliced", shared_sign, "trace term has the wrong sign"),
         ("sliced-vr", unit_vectors, "unit vectors and the trace lacks their factor d"),
@@ -285,6 +285,42 @@ def test_a_common_factor_is_no_bug_but_is_said(factor, words):
 def test_bad_input_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         check_objectives(bent, **({"data": data(200)} | change))
+
+
+class NoGenerator(Normal):
+    def sample(self, n):  # pyright: ignore[reportIncompatibleMethodOverride]
+        return torch.randn(n, DIM)
+
+
+class OfALevel(torch.nn.Module):
+    def forward(self, x, sigma):
+        return -x / sigma**2
+
+
+@pytest.mark.parametrize(
+    ("score", "change", "message"),
+    [
+        (
+            lambda x, sigma: -x,
+            {},
+            r"called as score\(x\), got one that takes \(x, sigma\); fix",
+        ),
+        (OfALevel(), {}, r"got one that takes \(x, sigma\)"),
+        (3.0, {}, "score must be called as.*got float"),
+        (lambda x: x.numpy(), {}, "must return a tensor of the shape of x, got ndarray"),
+        (bent, {"true_score": lambda x, t: x}, "true_score must be called as"),
+        (bent, {"true_score": lambda x: None}, "must return a tensor.*got NoneType"),
+        (bent, {"losses": {"implicit": lambda s, x, t: x}}, r"the loss 'implicit' must be.*\(s, x, t\)"),
+        (bent, {"data": NoGenerator()}, r"law\.sample\(n, generator\), got one that takes \(n\)"),
+    ],
+)
+def test_what_is_called_in_another_way_is_refused(score, change, message):
+    with pytest.raises(TypeError, match=message):
+        check_objectives(score, **({"data": data(200)} | change))
+
+
+def test_what_says_nothing_of_its_arguments_is_taken():
+    assert check_objectives(torch.neg, torch.randn(200, 2)).findings
 
 
 def test_a_trace_against_a_matrix_keeps_no_jacobian():

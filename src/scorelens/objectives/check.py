@@ -13,6 +13,7 @@ from torch import Tensor
 from scorelens.core import checks
 from scorelens.objectives.base import NOISE, PROJECTIONS, TRUE_SCORE, Draws
 from scorelens.objectives.calculus import Score, ScoreAt
+from scorelens.objectives.callables import refuse_unless_a_tensor, refuse_unless_called_as
 from scorelens.objectives.loss_anatomy import Loss, dissect
 from scorelens.objectives.projections import ProjectionLaw, Rademacher
 from scorelens.objectives.relations import IDENTITIES, Identity
@@ -98,7 +99,8 @@ def check_objectives(
     ``undecided`` (too few samples to tell). The exact trace takes d reverse passes per block of samples.
 
     Raises ``ValueError`` for fewer than 100 samples, samples that are not finite, and a loss of unknown name
-    or that needs what is not given.
+    or that needs what is not given; ``TypeError`` for a score, a loss or a law that is called in another way,
+    and a score that returns no tensor.
 
     >>> x = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0))
     >>> wrong_sign = lambda score, draws: 0.5 * score(draws.x).square().sum(1) + 2.0  # the trace is -2
@@ -106,9 +108,12 @@ def check_objectives(
     >>> print(report.broken[0].words)
     the trace term has the wrong sign: its minimum is -1 times the score
     """
+    _refuse_other_calls(score, data, true_score, losses or {})
     generator = _own_generator(seed)
     law = Rademacher() if projections is None else projections
     clean, known = _samples(data, n_samples, generator, true_score, sigma)
+    for given_score in (score,) if known is None else (score, known):
+        refuse_unless_a_tensor(given_score, clean[:2])
     draws = _draws(clean, known, sigma, law, generator)
     given = _given(draws)
     findings = [_each_sample_alone(score, draws.x)]
@@ -117,6 +122,22 @@ def check_objectives(
     for name, loss in (losses or {}).items():
         findings.append(dissect(name, loss, score, draws, law, sigma))
     return ObjectiveReport(tuple(findings))
+
+
+def _refuse_other_calls(
+    score: Score, data: object, true_score: Score | None, losses: Mapping[str, Loss]
+) -> None:
+    at_a_level = "fix the noise level, as in lambda x: score(x, sigma)"
+    refuse_unless_called_as("score", score, "score(x)", 1, at_a_level)
+    if true_score is not None:
+        refuse_unless_called_as("true_score", true_score, "true_score(x)", 1, at_a_level)
+    for name, loss in losses.items():
+        form = "loss(score, draws)"
+        refuse_unless_called_as(f"the loss {name!r}", loss, form, 2, "take the noise and more from the draws")
+    if isinstance(data, KnownLaw) and not isinstance(data, Tensor | np.ndarray):
+        form = "law.sample(n, generator)"
+        refuse_unless_called_as("the law's sample", data.sample, form, 2, "draw from the generator given")
+        refuse_unless_called_as("the law's score", data.score, "law.score(x)", 1, at_a_level)
 
 
 def _own_generator(seed: int) -> torch.Generator:

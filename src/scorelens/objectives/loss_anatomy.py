@@ -55,7 +55,8 @@ def dissect(
         reasons = [why for value, why in usual if abs(ratio - value) < slack + _EXACT] or [
             f"the {term} weighs {other:.3g} where the square weighs {square:.3g}"
         ]
-        words = f"{' or '.join(reasons)}: its minimum is {ratio:.3g} times the score"
+        shown = 0.0 if abs(ratio) < _EXACT else ratio
+        words = f"{' or '.join(reasons)}: its minimum is {shown:.3g} times the score"
         return Finding(label, equation, BROKEN, words, square, other, error)
     if square < 0:
         return Finding(
