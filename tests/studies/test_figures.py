@@ -14,11 +14,12 @@ from scorelens import studies
 from scorelens.results import CorruptMeasurement, Reproduction, schema
 from scorelens.studies.figures import ALL
 from scorelens.studies.figures.objectives import Objectives
+from scorelens.studies.figures.reverse_covariance import ReverseCovariance
 from scorelens.studies.figures.score_covariance import ScoreCovariance
 from scorelens.studies.figures.small_time import SmallTime
 from scorelens.studies.objective_scores import Budget
 from scorelens.studies.reproduction import figure_study
-from scorelens.studies.score_variance import covariance, small_time
+from scorelens.studies.score_variance import covariance, reverse, small_time
 
 ROOT = Path(__file__).parents[2]
 NAMES = [study.name for study in ALL]
@@ -36,6 +37,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Reproduction]
         patch.setattr(ScoreCovariance, "budget", covariance.Budget(exact_fits=4000, mixture_fits=300))
         few = small_time.Budget(fits=300, other_fits=200, cutoffs=(0.1, 0.01, 0.003))
         patch.setattr(SmallTime, "budget", few)
+        shorter = reverse.Budget(trajectories=3000, cutoffs=(0.1, 0.02, 0.005, 0.001))
+        patch.setattr(ReverseCovariance, "budget", shorter)
         return {name: studies.reproduce(name, out=top / name) for name in NAMES}
 
 
@@ -136,6 +139,15 @@ def test_the_variance_at_small_times_is_a_logarithm_and_not_a_constant(found):
     assert last < 0.15 * first
     assert also > 0.8 * printed > 4 * first
     assert "0.022, 0.28, 0.54" in findings.differs[1]
+
+
+def test_all_steps_add_to_the_samples_and_not_only_the_last(found):
+    findings = found("reverse-covariance")
+    assert largest_z(findings.agrees[0]) < 4.5
+    assert "1.48 times what the last one does at Δt 1/50, 1.59 at 1/200 and 1.63" in findings.agrees[1]
+    off = [int(re.search(r"times it, (\d+) to", sentence)[1]) for sentence in findings.differs[:2]]
+    assert off[0] > 8
+    assert "is 1.77 with 20 and 2.38 with 6 draws" in findings.differs[2]
 
 
 def test_every_figure_has_a_row_in_the_docs():

@@ -7,6 +7,7 @@ from scorelens.studies.figures.flow_matching import FlowMatching
 from scorelens.studies.figures.objectives import Objectives
 from scorelens.studies.figures.overlaps import Overlaps
 from scorelens.studies.figures.phase_portraits import PhasePortraits
+from scorelens.studies.figures.reverse_covariance import ReverseCovariance
 from scorelens.studies.figures.score_covariance import ScoreCovariance
 from scorelens.studies.figures.small_time import SmallTime
 from scorelens.studies.figures.variances import Variances
@@ -25,5 +26,6 @@ ALL: tuple[type[FigureStudy], ...] = (
     Objectives,
     ScoreCovariance,
     SmallTime,
+    ReverseCovariance,
 )
 """Every study that `scorelens reproduce` knows."""
