@@ -335,6 +335,12 @@ def test_bins_and_a_constant_are_exactly_singular():
     estimator = WeightScore(features=BinsRule(4, extent=1.0, constant=True), sigmas=(0.5,))
     with pytest.raises(ValueError, match=r"level 0\.5: .*singular: rank 4 of 5 features.*not unique"):
         estimator.fit(mixture(50)[:, :1])
+    for sigma in (0.5, 1e-3):
+        low = WeightScore(features=BinsRule(8, extent=3.0, constant=True), sigmas=(sigma,))
+        with pytest.raises(
+            ValueError, match=r"singular.*; the bins sum to the constant at every point: leave"
+        ):
+            low.fit(mixture(50)[:, :1])
     denoiser = WeightScore(
         features=BinsRule(4, extent=1.0, constant=True),
         solver=Filtered(MinimumNorm()),

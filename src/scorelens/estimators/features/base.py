@@ -55,6 +55,11 @@ class FeatureMap(ABC):
     def arrays(self) -> dict[str, np.ndarray]:
         """The arguments that rebuild the map, as arrays (a number is an array of shape ``()``)."""
 
+    @property
+    def dependence(self) -> str:
+        """Why the features are dependent whatever the data, with the remedy; empty if they are not."""
+        return ""
+
     @abstractmethod
     def _second_moment(self, x0: np.ndarray, alpha: float, std: float) -> np.ndarray: ...
 

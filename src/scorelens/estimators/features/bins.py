@@ -51,6 +51,11 @@ class Bins(FeatureMap):
     def dim(self) -> int:
         return 1
 
+    @property
+    def dependence(self) -> str:
+        said = "the bins sum to the constant at every point: leave the constant out (constant=False)"
+        return said if self.constant else ""
+
     def empty(self, x: np.ndarray) -> np.ndarray:
         """Which features are 0 at all of the points ``x (n, 1)``; a mask ``(m,)``."""
         return np.asarray(self.value(x).sum(axis=0) == 0)

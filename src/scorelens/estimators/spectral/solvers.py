@@ -11,6 +11,7 @@ import numpy as np
 
 from scorelens.core import checks
 from scorelens.core.filters import Filter, MinimumNorm
+from scorelens.estimators.features.base import FeatureMap
 from scorelens.estimators.normal_equations import NormalEquations
 from scorelens.estimators.solutions import Solution, solve_exactly, solve_filtered, solve_penalized
 
@@ -82,7 +83,12 @@ class Exact(Solver):
     reference: ClassVar[str] = "score estimation [S8], [S17]"
 
     def solve(self, equations: NormalEquations, features: Any) -> Solution:
-        return solve_exactly(equations)
+        try:
+            return solve_exactly(equations)
+        except ValueError as error:
+            # Rank and unseen features would not tell what no data can cure.
+            why = features.dependence if isinstance(features, FeatureMap) else ""
+            raise ValueError(f"{error}; {why}" if why else str(error)) from None
 
 
 @final
