@@ -120,3 +120,13 @@ def test_impossible_parameters_are_refused() -> None:
         MixtureDenoiser.of_covariances([1.0], [[0.0], [1.0]], [[[1.0]]])
     with pytest.raises(ValueError, match="number of samples must be at least 5, got 3"):
         GaussianMixture(n_components=5).fit(np.ones((3, 2)))
+
+
+@pytest.mark.parametrize("events", [np.full((30, 2), 0.3), np.repeat([[0.0, 1.0], [2.0, 3.0]], 15, axis=0)])
+def test_fewer_different_events_than_components_are_refused(events: np.ndarray) -> None:
+    distinct = len(np.unique(events, axis=0))
+    with pytest.raises(
+        ValueError, match=f"at most the number of different events, {distinct}, got 3; take fewer"
+    ):
+        GaussianMixture(n_components=3).fit(events)
+    assert len(GaussianMixture(n_components=distinct).fit(events).means) == distinct

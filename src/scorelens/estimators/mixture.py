@@ -22,7 +22,7 @@ class GaussianMixture(Estimator):
     ``least_variance``, relative to the mean variance of a value of the data, is added to every variance, so
     that no component collapses; the best of ``restarts`` starts is kept; ``seed`` chooses them. Given
     parameters instead of data: `MixtureDenoiser.of_covariances`. Raises ``ValueError`` for fewer events than
-    components, or than two.
+    components, for fewer different ones, and for fewer than two.
 
     >>> data = np.array([[-1.0], [-1.1], [1.0], [1.1]])
     >>> GaussianMixture(n_components=2).fit(data).means.ravel().sort().values
@@ -48,6 +48,12 @@ class GaussianMixture(Estimator):
     def fit(self, x: np.ndarray | Tensor) -> MixtureDenoiser:
         data, shape = samples(x, least=max(2, self.n_components))
         data = data.double().cpu()
+        distinct = len(data.unique(dim=0))
+        if distinct < self.n_components:
+            raise ValueError(
+                f"n_components must be at most the number of different events, {distinct}, "
+                f"got {self.n_components}; take fewer components"
+            )
         centre = data.mean(0)
         scale = float(data.var(0, correction=0).mean().sqrt())
         if scale <= 1e-12 * float(data.abs().max()):
