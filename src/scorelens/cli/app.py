@@ -143,7 +143,10 @@ def check_objectives(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of samples and noise.")] = 0,
 ) -> None:
-    """Verify the identities of score matching, sign and scale of a model's score, level by level."""
+    """Verify the identities of score matching, sign and scale of a model's score, level by level.
+
+    A model's scale holds if it is right within 10 % and 4.5 standard errors.
+    """
     from scorelens import studies
     from scorelens.cli import findings
 

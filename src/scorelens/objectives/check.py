@@ -88,7 +88,8 @@ def check_objectives(
 
     - the identities between objectives (`IDENTITIES`), which hold for *every* score model that is
       differentiable and treats its samples one by one;
-    - sign and scale of the model: the multiple of it that the data ask for;
+    - sign and scale of the model: the multiple of it that the data ask for, which holds within 10 % (and 4.5
+      standard errors) of 1, as a trained model is never exact;
     - ``losses``, the user's own: each is called as ``loss(score, draws)``, named as the objective that it is
       meant to be (``implicit``, ``hutchinson``, ``sliced``, ``sliced-vr``, ``explicit``, ``projected``,
       ``denoising``) and returns a number per sample or their mean. It may use the directions of the draws,
