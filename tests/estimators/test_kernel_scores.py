@@ -253,14 +253,29 @@ def test_bad_settings_are_refused() -> None:
         LandweberScore(n_steps=0)
     with pytest.raises(ValueError, match="take fewer landmarks"):
         NystromScore(n_landmarks=31).fit_score(x)
-    with pytest.raises(ValueError, match="bandwidth must be finite and > 0"):
-        TikhonovScore(bandwidth=-1.0).fit_score(x)
     with pytest.raises(ValueError, match="unknown kernel"):
         TikhonovScore(kernel="laplace").fit_score(x)
     with pytest.raises(ValueError, match="did not reach a residual"):
         tikhonov.conjugate_gradients(
             lambda c: c * c.new_tensor([[1.0], [2.0]]), torch.ones(2, 1).double(), coupled=True, n_most=1
         )
+
+
+@every_score
+@pytest.mark.parametrize("bandwidth", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_bandwidth_out_of_range_is_refused_at_once(member: type[KernelScoreEstimator], bandwidth) -> None:
+    with pytest.raises(ValueError, match="bandwidth must be finite and > 0"):
+        member(bandwidth=bandwidth)
+
+
+@every_score
+def test_samples_that_are_all_the_same_are_refused_with_a_bandwidth_too(
+    member: type[KernelScoreEstimator],
+) -> None:
+    with pytest.raises(ValueError, match="all 30 samples are the same and have no score"):
+        member(bandwidth=1.0).fit_score(np.ones((30, 2)))
+    with pytest.raises(ValueError, match="number of samples must be at least 2, got 1"):
+        member(bandwidth=1.0).fit_score(np.ones((1, 2)))
 
 
 def test_a_system_too_large_is_refused_with_its_size() -> None:

@@ -48,6 +48,8 @@ class KernelScoreEstimator(ABC):
     - ``kernel``: a name in `scorelens.estimators.kernel.KERNELS`.
     - ``bandwidth``: in data units; the median distance between samples unless given.
 
+    Raises ``ValueError`` for a bandwidth that is not finite and > 0, and as its member says.
+
     >>> from scorelens.estimators.kernel import LandweberScore, SteinScore
     >>> x = np.random.default_rng(0).standard_normal((500, 2))
     >>> [bool(((m().fit_score(x)(x) + x) ** 2).mean() < 0.1) for m in (LandweberScore, SteinScore)]
@@ -61,14 +63,22 @@ class KernelScoreEstimator(ABC):
     reference: ClassVar[str]
     equation: ClassVar[str]
 
+    def __post_init__(self) -> None:
+        if self.bandwidth is not None:
+            checks.positive("bandwidth", self.bandwidth, "leave it out for the median distance")
+        self._refuse_settings()
+
     def fit_score(self, x: np.ndarray | Tensor) -> KernelScore:
         """The score as a function ``(b, d) -> (b, d)``, from the samples ``x``, ``(n, d)``, in data units.
 
-        Raises ``ValueError`` for fewer than two samples, non-finite values, another shape or dtype, copies
-        that leave the median distance 0, and a system too large to be formed where one must be.
+        Raises ``ValueError`` for fewer than two samples, non-finite values, another shape or dtype, samples
+        that are all the same, copies that leave the median distance 0, and a system too large to be formed
+        where one must be.
         """
         gamma, data = kernel(self.kernel), score_samples(x)
-        width = median_bandwidth(data) if self.bandwidth is None else self._given_bandwidth()
+        width = median_bandwidth(data) if self.bandwidth is None else float(self.bandwidth)
+        if bool((data == data[0]).all()):
+            raise ValueError(f"all {len(data)} samples are the same and have no score; give ones that differ")
         shift = data.mean(0)
         points = (data - shift) / width
         found = self._solve(gamma, points)
@@ -79,9 +89,9 @@ class KernelScoreEstimator(ABC):
     def _solve(self, gamma: Kernel, points: Tensor) -> Solution:
         """Coefficients for ``points (n, d)`` in units of the bandwidth."""
 
-    def _given_bandwidth(self) -> float:
-        checks.positive("bandwidth", self.bandwidth, "leave it out for the median distance")
-        return float(self.bandwidth)  # pyright: ignore[reportArgumentType]
+    @abstractmethod
+    def _refuse_settings(self) -> None:
+        """``ValueError`` for settings of the member that are out of range."""
 
 
 def score_samples(x: Any) -> Tensor:

@@ -37,6 +37,9 @@ class FilteredScore(KernelScoreEstimator):
     reference: ClassVar[str] = "zhou2020"
     equation: ClassVar[str] = "s = -(g(0) zeta + L q(L) zeta), q(a) = (g(a) - g(0)) / a"
 
+    def _refuse_settings(self) -> None:
+        """Nothing: the filter has refused its own."""
+
     def _solve(self, gamma: Kernel, points: Tensor) -> Solution:
         values, vectors = eigenpairs(gamma, points)
         return filtered(self.filter, gamma, points, values, vectors)

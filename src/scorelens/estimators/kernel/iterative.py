@@ -30,7 +30,7 @@ class LandweberScore(KernelScoreEstimator):
     reference: ClassVar[str] = "zhou2020; engl1996, Landweber iteration"
     equation: ClassVar[str] = "1 - a g(a) = (1 - a)^n_steps"
 
-    def __post_init__(self) -> None:
+    def _refuse_settings(self) -> None:
         checks.at_least("n_steps", self.n_steps, 1)
 
     def _solve(self, gamma: Kernel, points: Tensor) -> Solution:
@@ -54,7 +54,7 @@ class NuMethodScore(KernelScoreEstimator):
     reference: ClassVar[str] = "zhou2020; engl1996, nu-methods"
     equation: ClassVar[str] = "1 - a g(a) = a Jacobi polynomial of degree n_steps"
 
-    def __post_init__(self) -> None:
+    def _refuse_settings(self) -> None:
         checks.at_least("n_steps", self.n_steps, 1)
         checks.positive("nu", self.nu)
 

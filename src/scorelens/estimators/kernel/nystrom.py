@@ -45,7 +45,7 @@ class NystromScore(KernelScoreEstimator):
     reference: ClassVar[str] = "sutherland2018; zhou2020"
     equation: ClassVar[str] = "s = -g(P L P) P zeta"
 
-    def __post_init__(self) -> None:
+    def _refuse_settings(self) -> None:
         checks.at_least("n_landmarks", self.n_landmarks, 1)
 
     def _solve(self, gamma: Kernel, points: Tensor) -> Solution:

@@ -33,7 +33,7 @@ class SpectralCutoffScore(KernelScoreEstimator):
     reference: ClassVar[str] = "shi2018; zhou2020"
     equation: ClassVar[str] = "g(a) = 1 / a for a >= cutoff, else 0"
 
-    def __post_init__(self) -> None:
+    def _refuse_settings(self) -> None:
         if not 0 < self.kept <= 1:
             raise ValueError(f"kept must be in (0, 1], got {self.kept}; 0.95 to 0.99 is usual")
 

@@ -39,7 +39,7 @@ class SteinScore(KernelScoreEstimator):
     reference: ClassVar[str] = "li2018; zhou2020"
     equation: ClassVar[str] = "g(a) = 1 / (a + ridge) for a > 0, else 0"
 
-    def __post_init__(self) -> None:
+    def _refuse_settings(self) -> None:
         checks.positive("ridge", self.ridge)
 
     def _solve(self, gamma: Kernel, points: Tensor) -> Solution:

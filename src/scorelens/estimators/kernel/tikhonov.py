@@ -39,7 +39,7 @@ class TikhonovScore(KernelScoreEstimator):
     reference: ClassVar[str] = "sriperumbudur2017; zhou2020"
     equation: ClassVar[str] = "g(a) = 1 / (a + ridge)"
 
-    def __post_init__(self) -> None:
+    def _refuse_settings(self) -> None:
         checks.positive("ridge", self.ridge)
         checks.positive("tolerance", self.tolerance)
 
