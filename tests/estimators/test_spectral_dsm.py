@@ -66,6 +66,13 @@ def test_disjoint_intervals_of_time_decouple():
     assert solve_exactly(equations).theta[:2] == pytest.approx(solve_exactly(early).theta, rel=1e-9)
 
 
+def test_every_time_of_a_range_belongs_to_one_interval():
+    edges = (0.1, 0.5, 2.0)
+    shares = Intervals(edges).value(np.array(edges))
+    assert shares.tolist() == [[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]
+    assert Intervals(edges).value(np.array([0.05, 2.1])).tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+
 def test_the_clamped_solution_minimises_over_the_free_coefficients_and_keeps_the_limit():
     """[S25]; errata 000-6 and 000-7: late times give -|x|^2 / 2 up to a constant in x."""
     features, basis, held = Hermite([[2], [1], [3]]), Exponentials((0.0, 1.0, 2.0)), [-0.5, 0.0, 0.0]

@@ -78,7 +78,16 @@ class Exponentials(TimeBasis):
 @final
 @dataclass(frozen=True)
 class Intervals(TimeBasis):
-    """Indicator of each interval between consecutive ``edges``: the system splits into one per interval."""
+    """Indicator of each interval between consecutive ``edges``: the system splits into one per interval.
+
+    A time at an edge belongs to the interval that starts there, the last edge to the last interval.
+
+    >>> Intervals((0.0, 1.0, 2.0)).value(np.array([0.0, 1.0, 2.0, 2.1]))
+    array([[1., 0.],
+           [0., 1.],
+           [0., 1.],
+           [0., 0.]])
+    """
 
     edges: tuple[float, ...]
     name: ClassVar[str] = "intervals"
@@ -94,7 +103,9 @@ class Intervals(TimeBasis):
 
     def value(self, time: np.ndarray) -> np.ndarray:
         edges = np.asarray(self.edges)
-        return ((time[:, None] >= edges[:-1]) & (time[:, None] < edges[1:])).astype(float)
+        inside = (time[:, None] >= edges[:-1]) & (time[:, None] < edges[1:])
+        inside[:, -1] |= time == edges[-1]
+        return inside.astype(float)
 
     def breaks(self, start: float, stop: float) -> np.ndarray:
         inside = [edge for edge in self.edges if start < edge < stop]
