@@ -85,8 +85,6 @@ def test_scale_without_noise():
 def test_how_far_off_a_scale_may_be_is_said():
     report = check_objectives(lambda x: 0.93 * Normal().score(x), data())
     near = finding(report, "sign and scale of the model")
-        check_objectives(lambda x: 0.93 * Normal().score(x), data()), "sign and scale of the model"
-    )
     assert near.status == HOLDS
     assert "the data ask for 1.0" in near.words
     assert "within 10 % of 1, which holds" in near.words
