@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, final
@@ -149,6 +150,17 @@ def test_a_loss_without_minimum_is_said_and_its_catastrophe_not_told_in_digits(t
     assert not re.search(r"\d{6}", explains)
     cell = "< −1000 (< −1000)".replace(" ", "\u00a0")
     assert f"<td>{cell}</td>" in text_of(made.report_path)
+
+
+@pytest.mark.parametrize(("scale", "told"), [(1e-4, True), (1.0, False), (100.0, True)])
+def test_data_of_another_scale_than_the_noise_levels_are_noted(tmp_path, scale, told):
+    np.save(tmp_path / "data.npy", scale * np.random.default_rng(0).standard_normal((60, 2)))
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always")
+        studies.estimate(str(tmp_path / "data.npy"), "gaussian", out=tmp_path / "run", quiet=True, **SMALL)
+    said = [str(one.message) for one in noted if "do not suit data of standard deviation" in str(one.message)]
+    assert bool(said) == told
+    assert all("0.002 to 80" in words and "--sigma-min" in words for words in said)
 
 
 # -- what fails

@@ -28,6 +28,8 @@ from scorelens.studies.preparation import Prepared, spectrum_of, split
 
 #: Sections of a run's configuration that an estimate has too.
 SECTIONS = ("data", "sampler")
+#: The data's standard deviation should be this many times inside of the range of noise levels.
+WITHIN = 5.0
 
 
 def estimate(
@@ -58,8 +60,10 @@ def estimate(
     refuse_unfinished(folder)
     require_empty(folder)
     prepared = _prepared(config, chosen)
+    about = _about(prepared, config.seed)
+    _warn_of_scale(about.scale, config)
     progress = EstimateProgress(shown=not quiet)
-    fitted = fit_all(chosen, prepared.train[:], _about(prepared, config.seed), folder, progress)
+    fitted = fit_all(chosen, prepared.train[:], about, folder, progress)
     solved_by = {one.spec: one.solved_by or "" for one in chosen}
     made = _measured(config, folder, prepared, fitted, solved_by, progress)
     report.build_estimation(made.path)
@@ -92,6 +96,18 @@ def _prepared(config: EstimateConfig, chosen: Sequence[ChosenEstimator]) -> Prep
 def _about(prepared: Prepared, seed: int) -> About:
     scale = math.sqrt(prepared.spectrum.total_variance / prepared.train.dim)
     return About(prepared.train.event_shape, len(prepared.train), scale, seed)
+
+
+def _warn_of_scale(scale: float, config: EstimateConfig) -> None:
+    """Say so if the noise levels, which do not follow the data, hardly reach above or below their scale."""
+    least, most = config.sampler.sigma_min, config.sampler.sigma_max
+    if 0 < scale < WITHIN * least or scale > most / WITHIN:
+        warnings.warn(
+            f"the noise levels, {least:g} to {most:g}, do not suit data of standard deviation {scale:.2g}; "
+            "rescale the data, or set sigma_min and sigma_max (--sigma-min, --sigma-max) around it",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _measured(
