@@ -88,6 +88,13 @@ def test_a_fitted_estimator_passes_at_every_default_level(estimator: Path):
         assert sum(finding.status == "holds" for finding in report.findings) >= 5
 
 
+def test_a_score_in_closed_form_keeps_its_digits_at_small_noise():
+    x = torch.randn(200, 2, generator=torch.Generator().manual_seed(0)).double() + 1e3
+    score = objective_check._score(estimators.Gaussian().fit(x), 1e-8)
+    expected = -torch.linalg.solve(x.T.cov(correction=0), (x - x.mean(0)).T).T
+    torch.testing.assert_close(score(x), expected, rtol=1e-8, atol=1e-8)
+
+
 def test_identities_hold_for_an_untrained_network(network: Path):
     found = studies.check_model(network, DATA, sigma=[0.5], seed=1)
     assert {f.status for f in found.reports[0].findings if "=" in f.name} <= {"holds", "undecided"}
