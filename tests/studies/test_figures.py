@@ -13,13 +13,14 @@ import xarray as xr
 from scorelens import studies
 from scorelens.results import CorruptMeasurement, Reproduction, schema
 from scorelens.studies.figures import ALL
+from scorelens.studies.figures.effective_dynamics import EffectiveDynamics
 from scorelens.studies.figures.objectives import Objectives
 from scorelens.studies.figures.reverse_covariance import ReverseCovariance
 from scorelens.studies.figures.score_covariance import ScoreCovariance
 from scorelens.studies.figures.small_time import SmallTime
 from scorelens.studies.objective_scores import Budget
 from scorelens.studies.reproduction import figure_study
-from scorelens.studies.score_variance import covariance, reverse, small_time
+from scorelens.studies.score_variance import covariance, dynamics, reverse, small_time
 
 ROOT = Path(__file__).parents[2]
 NAMES = [study.name for study in ALL]
@@ -39,6 +40,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Reproduction]
         patch.setattr(SmallTime, "budget", few)
         shorter = reverse.Budget(trajectories=3000, cutoffs=(0.1, 0.02, 0.005, 0.001))
         patch.setattr(ReverseCovariance, "budget", shorter)
+        patch.setattr(EffectiveDynamics, "budget", dynamics.Budget(trajectories=1500, scheme=6000))
         return {name: studies.reproduce(name, out=top / name) for name in NAMES}
 
 
@@ -148,6 +150,13 @@ def test_all_steps_add_to_the_samples_and_not_only_the_last(found):
     off = [int(re.search(r"times it, (\d+) to", sentence)[1]) for sentence in findings.differs[:2]]
     assert off[0] > 8
     assert "is 1.77 with 20 and 2.38 with 6 draws" in findings.differs[2]
+
+
+def test_fresh_fits_move_samples_as_the_scheme_with_noise_does(found):
+    findings = found("effective-dynamics")
+    low, high = re.search(r"variances (\S+) to (\S+) times", findings.agrees[0]).groups()
+    assert 0.85 < float(low) <= float(high) < 1.3
+    assert largest_z(findings.agrees[1]) < 4.5
 
 
 def test_every_figure_has_a_row_in_the_docs():

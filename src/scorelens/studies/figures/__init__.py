@@ -1,6 +1,7 @@
 """Studies that redraw figures and tables of the theory, one file each; register a new one in `ALL`."""
 
 from scorelens.studies.figures.depth import Depth
+from scorelens.studies.figures.effective_dynamics import EffectiveDynamics
 from scorelens.studies.figures.exponents import Exponents
 from scorelens.studies.figures.figure_study import FigureStudy
 from scorelens.studies.figures.flow_matching import FlowMatching
@@ -27,5 +28,6 @@ ALL: tuple[type[FigureStudy], ...] = (
     ScoreCovariance,
     SmallTime,
     ReverseCovariance,
+    EffectiveDynamics,
 )
 """Every study that `scorelens reproduce` knows."""
