@@ -157,8 +157,7 @@ def _run(split: _Split, sizes: np.ndarray, seed: int) -> _Run:
 def _smooth_ridges(implicit: NormalEquations, penalty: np.ndarray) -> list[np.ndarray]:
     """``-(A + tau Lambda)^-1 b`` for every strength, from one decomposition."""
     weight = np.sqrt(penalty / penalty.mean())
-    root = None if implicit.root is None else implicit.root / weight
-    scaled = NormalEquations(implicit.matrix / np.outer(weight, weight), implicit.vector / weight, root)
+    scaled = implicit.divided(weight)
     largest = scaled.eigen.values[0]
     return [solve_filtered(scaled, Ridge(s * largest)).theta / weight for s in STRENGTHS]  # [S15]
 

@@ -138,6 +138,16 @@ class NormalEquations:
     def n_features(self) -> int:
         return len(self.matrix)
 
+    def divided(self, weight: np.ndarray) -> NormalEquations:
+        """The equations of ``weight * theta``, ``weight (m,) > 0``: a ridge on them is one of ``weight^2``.
+
+        >>> NormalEquations([[4.0]], [2.0]).divided(np.array([2.0])).matrix
+        array([[1.]])
+        """
+        root = None if self.root is None else self.root / weight
+        matrix, vector = self.matrix / np.outer(weight, weight), (self.vector.T / weight).T
+        return NormalEquations(matrix, vector, root)
+
     def objective(self, theta: ArrayLike) -> float:
         """``1/2 theta^T A theta + b^T theta``, summed over columns: the loss up to a constant."""
         theta = np.asarray(theta, dtype=float)

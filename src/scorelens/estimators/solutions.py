@@ -55,7 +55,7 @@ def solve_filtered(
     """
     spectral_filter = MinimumNorm() if spectral_filter is None else spectral_filter
     root = np.ones(equations.n_features) if penalty is None else np.sqrt(_diagonal(equations, penalty, "> 0"))
-    scaled = _divided(equations, root)
+    scaled = equations if (root == 1).all() else equations.divided(root)
     eigen = scaled.eigen
     gain = spectral_filter(eigen.values)
     coefficients = eigen.vectors.T @ scaled.vector
@@ -118,15 +118,6 @@ def _diagonal(equations: NormalEquations, penalty: ArrayLike, bound: str) -> np.
     check = checks.positive if bound == "> 0" else checks.non_negative
     check("penalty", weight, "a free feature needs solve_penalized" if bound == "> 0" else "")
     return weight
-
-
-def _divided(equations: NormalEquations, root: np.ndarray) -> NormalEquations:
-    """The equations of ``root * theta``."""
-    if (root == 1).all():
-        return equations
-    below = None if equations.root is None else equations.root / root
-    matrix, vector = equations.matrix / np.outer(root, root), (equations.vector.T / root).T
-    return NormalEquations(matrix, vector, below)
 
 
 def _cholesky(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
