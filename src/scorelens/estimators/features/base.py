@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from abc import abstractmethod
 from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from torch import Tensor
 
-from scorelens.core import checks
+from scorelens.estimators.features.point_map import PointMap
 
 LARGEST_ARRAY = 2**32
 """Largest array in bytes that a feature map or its normal equations may ask for."""
@@ -20,40 +18,25 @@ _MOST_SHOWN = 10**9
 """Larger counts are told by their order of magnitude."""
 
 
-class FeatureMap(ABC):
+class FeatureMap(PointMap):
     """``m`` functions of a point in ``d`` dimensions, with averages under Gaussian noise in closed form.
 
     The averages are taken under the law of ``alpha x0 + std n``, where ``x0`` is one of the ``(n, d)`` given
     points, each equally likely, and ``n`` is standard normal: no noise is drawn. ``std = 0`` gives plain
     sample means. Float64 throughout; ``ValueError`` for points of another dimension and for a NaN.
 
-    The features themselves are written once, in torch (`evaluate`). ``type(map)(**map.arrays())`` is the same
-    map, so that a file can hold it (`scorelens.estimators.features.rebuild`).
+    The features themselves are written once, in torch: `evaluate` has shape ``(n, m)``.
+    ``type(map)(**map.arrays())`` is the same map, so that a file can hold it
+    (`scorelens.estimators.features.rebuild`).
     """
 
     name: ClassVar[str]
     reference: ClassVar[str]
 
     @property
-    @abstractmethod
-    def n_features(self) -> int:
-        """Number of features ``m``."""
-
-    @property
-    @abstractmethod
-    def dim(self) -> int:
-        """Dimension ``d`` of a point."""
-
-    @abstractmethod
-    def evaluate(self, x: Tensor) -> Tensor:
-        """Features at the rows of ``x (n, d)``, ``(n, m)``, differentiable, in its dtype and on its device.
-
-        The points are not checked: `value` does that.
-        """
-
-    @abstractmethod
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The arguments that rebuild the map, as arrays (a number is an array of shape ``()``)."""
+    def subject(self) -> str:
+        """What the features are called in messages."""
+        return f"{self.name} features"
 
     @property
     def dependence(self) -> str:
@@ -80,29 +63,6 @@ class FeatureMap(ABC):
     def mean_jacobian(self, x0: ArrayLike, alpha: float = 1.0, std: float = 0.0) -> np.ndarray:
         """``E[d phi_j / d x_l]``, shape ``(m, d)``: the ``B`` of [S6]; equally ``E[phi n^T] / std``."""
         return self._finite(self._mean_jacobian, *self.noised(x0, alpha, std))
-
-    def points(self, x: ArrayLike) -> np.ndarray:
-        """``x`` as a float64 array ``(n, d)``; ``ValueError`` for another shape or a NaN."""
-        x = np.asarray(x, dtype=float)
-        if x.ndim != 2 or x.shape[1] != self.dim or len(x) == 0:
-            raise ValueError(
-                f"points must have shape (n, {self.dim}) with n >= 1, got {x.shape}; flatten each event"
-            )
-        checks.finite("points", x, "remove these samples")
-        return x
-
-    def noised(self, x0: ArrayLike, alpha: float, std: float) -> tuple[np.ndarray, float, float]:
-        """Checked points and noise level."""
-        checks.finite("alpha", alpha)
-        checks.non_negative("std", std)
-        return self.points(x0), float(alpha), float(std)
-
-    def _finite(self, rule: Callable[..., np.ndarray], *arguments: object) -> np.ndarray:
-        """What ``rule`` returns; ``ValueError`` where a feature overflowed at finite points."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            found = rule(*arguments)
-        checks.finite(f"{self.name} features", found, "rescale the points or lower the degree")
-        return found
 
 
 class SmoothFeatureMap(FeatureMap):

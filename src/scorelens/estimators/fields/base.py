@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from abc import abstractmethod
 from typing import ClassVar
 
 import numpy as np
@@ -11,18 +10,19 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from scorelens.core import checks
 from scorelens.estimators.features import FeatureMap
+from scorelens.estimators.features.point_map import PointMap
 
 
-class FieldMap(ABC):
+class FieldMap(PointMap):
     """``m`` vector fields on ``R^d``, made of scalar features, with averages under Gaussian noise.
 
     The averages are under the law of ``alpha x0 + std n``, ``x0`` one of the ``(n, d)`` given points and
     ``n`` standard normal, as exact as those of ``features``: no noise is drawn. ``std = 0`` gives sample
     means. Float64; ``ValueError`` for points of another dimension and for a NaN.
 
-    A file holds ``name`` and ``arrays()``, from which `scorelens.estimators.fields.rebuild` makes the map.
+    `evaluate` returns the fields at ``n`` points as ``(n, m, d)``. A file holds ``name`` and ``arrays()``, from
+    which `scorelens.estimators.fields.rebuild` makes the map.
 
     >>> from scorelens.estimators.features import Hermite
     >>> from scorelens.estimators.fields import Gradients
@@ -37,27 +37,9 @@ class FieldMap(ABC):
     """How files name the class; the features' own name follows after a slash."""
     reference: ClassVar[str]
 
-    @property
-    @abstractmethod
-    def n_features(self) -> int:
-        """Number of fields ``m``."""
-
-    @property
-    @abstractmethod
-    def dim(self) -> int:
-        """Dimension ``d`` of a point, and of a field's value."""
-
-    @abstractmethod
-    def evaluate(self, x: Tensor) -> Tensor:
-        """Fields at the rows of ``x (n, d)``, ``(n, m, d)``, differentiable."""
-
     @abstractmethod
     def combined(self, x: Tensor, theta: Tensor) -> Tensor:
         """``sum_j theta_nj psi_j(x_n)``, ``(n, d)``, for ``theta (n, m)``, without forming all fields."""
-
-    @abstractmethod
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Arrays from which the map is rebuilt."""
 
     @abstractmethod
     def _divergence(self, x: np.ndarray) -> np.ndarray: ...
@@ -73,6 +55,11 @@ class FieldMap(ABC):
         """How a file names the map: its kind and its features, as in ``"patches/hermite"``."""
         return f"{self.kind}/{self.features.name}"
 
+    @property
+    def subject(self) -> str:
+        """What the fields are called in messages."""
+        return f"{self.name} fields"
+
     def value(self, x: ArrayLike) -> np.ndarray:
         """Fields at the points ``x (n, d)``; shape ``(n, m, d)``."""
         return self.evaluate(torch.tensor(self.points(x))).numpy()
@@ -83,28 +70,8 @@ class FieldMap(ABC):
 
     def gram(self, x0: ArrayLike, alpha: float = 1.0, std: float = 0.0) -> np.ndarray:
         """``A_jk = E[psi_j . psi_k]``, shape ``(m, m)`` ([S5], vector-valued)."""
-        return self._finite(self._gram, *self._noised(x0, alpha, std))
+        return self._finite(self._gram, *self.noised(x0, alpha, std))
 
     def mean_divergence(self, x0: ArrayLike, alpha: float = 1.0, std: float = 0.0) -> np.ndarray:
         """``b_j = E[div psi_j]``, shape ``(m,)``; equally ``E[psi_j . n] / std``."""
-        return self._finite(self._mean_divergence, *self._noised(x0, alpha, std))
-
-    def points(self, x: ArrayLike) -> np.ndarray:
-        """``x`` as a float64 array ``(n, d)``; ``ValueError`` for another shape or a NaN."""
-        x = np.asarray(x, dtype=float)
-        if x.ndim != 2 or x.shape[1] != self.dim or len(x) == 0:
-            raise ValueError(
-                f"points must have shape (n, {self.dim}) with n >= 1, got {x.shape}; flatten each event"
-            )
-        checks.finite("points", x, "remove these samples")
-        return x
-
-    def _noised(self, x0: ArrayLike, alpha: float, std: float) -> tuple[np.ndarray, float, float]:
-        checks.finite("alpha", alpha)
-        checks.non_negative("std", std)
-        return self.points(x0), float(alpha), float(std)
-
-    def _finite(self, rule: Callable[..., np.ndarray], *arguments: object) -> np.ndarray:
-        found = rule(*arguments)
-        checks.finite(f"{self.name} fields", found, "rescale the points or lower the degree")
-        return found
+        return self._finite(self._mean_divergence, *self.noised(x0, alpha, std))
