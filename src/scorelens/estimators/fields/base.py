@@ -21,8 +21,8 @@ class FieldMap(PointMap):
     ``n`` standard normal, as exact as those of ``features``: no noise is drawn. ``std = 0`` gives sample
     means. Float64; ``ValueError`` for points of another dimension and for a NaN.
 
-    `evaluate` returns the fields at ``n`` points as ``(n, m, d)``. A file holds ``name`` and ``arrays()``, from
-    which `scorelens.estimators.fields.rebuild` makes the map.
+    `evaluate` returns the fields at ``n`` points as ``(n, m, d)``. A file holds ``name`` and ``arrays()``,
+    from which `scorelens.estimators.fields.rebuild` makes the map.
 
     >>> from scorelens.estimators.features import Hermite
     >>> from scorelens.estimators.fields import Gradients
