@@ -15,12 +15,13 @@ from scorelens.results import CorruptMeasurement, Reproduction, schema
 from scorelens.studies.figures import ALL
 from scorelens.studies.figures.effective_dynamics import EffectiveDynamics
 from scorelens.studies.figures.objectives import Objectives
+from scorelens.studies.figures.printed_formulas import PrintedFormulas
 from scorelens.studies.figures.reverse_covariance import ReverseCovariance
 from scorelens.studies.figures.score_covariance import ScoreCovariance
 from scorelens.studies.figures.small_time import SmallTime
 from scorelens.studies.objective_scores import Budget
 from scorelens.studies.reproduction import figure_study
-from scorelens.studies.score_variance import covariance, dynamics, reverse, small_time
+from scorelens.studies.score_variance import covariance, dynamics, printed, reverse, small_time
 
 ROOT = Path(__file__).parents[2]
 NAMES = [study.name for study in ALL]
@@ -41,6 +42,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Reproduction]
         shorter = reverse.Budget(trajectories=3000, cutoffs=(0.1, 0.02, 0.005, 0.001))
         patch.setattr(ReverseCovariance, "budget", shorter)
         patch.setattr(EffectiveDynamics, "budget", dynamics.Budget(trajectories=1500, scheme=6000))
+        patch.setattr(PrintedFormulas, "budget", printed.Budget(fits=1000, draws=40_000))
         return {name: studies.reproduce(name, out=top / name) for name in NAMES}
 
 
@@ -157,6 +159,21 @@ def test_fresh_fits_move_samples_as_the_scheme_with_noise_does(found):
     low, high = re.search(r"variances (\S+) to (\S+) times", findings.agrees[0]).groups()
     assert 0.85 < float(low) <= float(high) < 1.3
     assert largest_z(findings.agrees[1]) < 4.5
+
+
+def test_independent_numbers_side_with_the_library_and_not_with_the_print(found):
+    findings = found("printed-formulas")
+    computed, sampled, derivatives = findings.agrees[:3]
+    assert float(re.search(r"within (\S+) of", computed)[1]) < 1e-12
+    assert largest_z(sampled) < 4.5
+    assert [float(off) < 1e-8 for off in re.findall(r"within (\d\S+)", derivatives)] == [True, True]
+    assert "0.30 to 0.79 times" in findings.differs[0]
+    one, other = (float(n) for n in re.search(r"It is (\S+) and (\S+) times", findings.differs[1]).groups())
+    assert 3.4 < one < 4.6  # 4, by the square of Z
+    assert other == pytest.approx(1 / 64, rel=0.15)
+    assert "0.57 to 0.72 times" in findings.differs[4]
+    assert int(re.search(r"(\d+) to \d+ standard errors off", findings.differs[2])[1]) > 5
+    assert len(findings.differs) == 6
 
 
 def test_every_figure_has_a_row_in_the_docs():

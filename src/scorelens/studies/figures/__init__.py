@@ -8,6 +8,7 @@ from scorelens.studies.figures.flow_matching import FlowMatching
 from scorelens.studies.figures.objectives import Objectives
 from scorelens.studies.figures.overlaps import Overlaps
 from scorelens.studies.figures.phase_portraits import PhasePortraits
+from scorelens.studies.figures.printed_formulas import PrintedFormulas
 from scorelens.studies.figures.reverse_covariance import ReverseCovariance
 from scorelens.studies.figures.score_covariance import ScoreCovariance
 from scorelens.studies.figures.small_time import SmallTime
@@ -29,5 +30,6 @@ ALL: tuple[type[FigureStudy], ...] = (
     SmallTime,
     ReverseCovariance,
     EffectiveDynamics,
+    PrintedFormulas,
 )
 """Every study that `scorelens reproduce` knows."""
