@@ -366,7 +366,7 @@ def test_features_without_gradients_make_no_energy():
 
 def test_a_lattice_too_large_says_its_size_before_it_is_made():
     estimator = EnergyScore(features=FourierRule(degree=9))
-    with pytest.raises(ValueError, match=r"would take \d+(\.\d+)?(e\+\d+)? [PTE]iB .*take fewer features"):
+    with pytest.raises(ValueError, match=r"would take \d+(\.\d+)?(e\+\d+)? [PTE]iB .*take random waves"):
         estimator.fit(np.random.default_rng(0).standard_normal((5, 6)))
 
 

@@ -150,6 +150,8 @@ def test_every_slider_changes_its_figure_by_keyboard_and_says_where_it_is(opened
         "transfer-map",
         "loss-per-sigma",
         "sample-images",
+        "attraction",
+        "neighbours",
     }
     for slider in sliders:
         name = slider.get_attribute("data-for")
@@ -171,7 +173,7 @@ def test_every_choice_changes_its_figure(opened):
     names = opened.page.evaluate(
         """() => [...document.querySelectorAll("input[type=radio]")].map((input) => input.dataset.for)"""
     )
-    assert set(names) == {"trajectories", "map", "transfer-map", "loss-per-sigma"}
+    assert set(names) == {"trajectories", "map", "transfer-map", "loss-per-sigma", "nearness"}
     for name in set(names):
         before = content(opened.page, name)
         opened.page.check(f"input[name={name}-view][value='1']", force=True)

@@ -12,7 +12,7 @@ from scorelens.core.mode_spectrum import optimal_linear_denoiser
 from scorelens.core.noise_level import LogNormal, LogUniform
 from scorelens.core.spectrum import Spectrum
 from scorelens.data import Data
-from scorelens.instruments import DenoisingLoss, Probes, memorization, memorization_floor
+from scorelens.instruments import DenoisingLoss, Probes, floors, memorization_floor
 
 DIM = 5
 EIGENVALUES = np.array([4.0, 1.0, 0.3, 0.02, 0.001])
@@ -95,7 +95,7 @@ def _brute_force(points: np.ndarray, probes: Probes, sigmas: np.ndarray) -> np.n
 @pytest.mark.parametrize("limits", [{}, {"BLOCK_NUMBERS": 7 * DIM, "STATE_NUMBERS": 16 * DIM * 4}])
 def test_memorization_floor_is_the_brute_force_softmax(monkeypatch, limits):
     for name, value in limits.items():
-        monkeypatch.setattr(memorization, name, value)
+        monkeypatch.setattr(floors, name, value)
     data, sigmas = _gaussian(40, 4), np.geomspace(0.01, 80.0, 16)
     probes = Probes.choose(data, 30, 0, "floor")
     exact = _brute_force(data[np.arange(40)].astype(float), probes, sigmas)
@@ -130,10 +130,10 @@ def test_duplicates_in_the_data_share_the_weight():
 
 
 def test_larger_data_are_mixed_up_to_the_stated_cap(monkeypatch):
-    monkeypatch.setattr(memorization, "MAX_POINTS", 20)
+    monkeypatch.setattr(floors, "MAX_POINTS", 20)
     probes = Probes.choose(_gaussian(60, 6), 10, 0, "floor")
     floor = memorization_floor(probes, np.array([1.0]))
     assert (floor.n_points, floor.n_probes) == (20, 10)
-    mixture = memorization._mixture(probes)
+    mixture = floors._mixture(probes)
     assert set(probes.indices) <= set(mixture)
     assert len(set(mixture)) == 20

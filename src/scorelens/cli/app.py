@@ -171,7 +171,8 @@ def reproduce(
     from scorelens import studies
 
     if listed:
-        typer.echo("\n".join(f"{figure.name:16}{figure.title}" for figure in studies.figures.ALL))
+        width = 2 + max(len(figure.name) for figure in studies.figures.ALL)
+        typer.echo("\n".join(f"{figure.name:{width}}{figure.title}" for figure in studies.figures.ALL))
     elif name is None:
         raise ValueError("reproduce needs the name of a figure; scorelens reproduce --list shows them")
     else:

@@ -113,7 +113,7 @@ def _images(measured: xr.Dataset) -> Panel:
         contact_sheet(
             _alternating(made[i], near[i]),
             f"step {step:,}",
-            f"Generated images at step {step:,}, and below each its nearest training image",
+            f"Generated images, and below each its nearest training image, at step {step:,}",
             columns=COLUMNS,
         )
         for i, step in enumerate(chosen["step"].values.tolist())
