@@ -1,0 +1,1 @@
+"""The local structure of any Denoiser: Jacobian spectrum, posterior, risk, dimension."""
