@@ -48,9 +48,9 @@ class Gaussian(NamedSource):
         checks.positive("variance", self.variance)
         checks.non_negative("log_std", self.log_std)
         checks.non_negative("exponent", self.exponent)
-        _require_fit("n * dim", self.n * self.dim, "ask for fewer samples or dimensions")
+        require_fit("n * dim", self.n * self.dim, "ask for fewer samples or dimensions")
         if self.rotate == "random":
-            _require_fit("dim * dim", self.dim**2, "use rotate=none")
+            require_fit("dim * dim", self.dim**2, "use rotate=none")
 
     def eigenvalues(self) -> np.ndarray:
         """The exact eigenvalues of the covariance, shape ``(dim,)``, float64, descending."""
@@ -100,7 +100,8 @@ def true_eigenvalues(spec: str) -> np.ndarray:
     return Gaussian.parse(options).eigenvalues()
 
 
-def _require_fit(name: str, numbers: int, remedy: str) -> None:
+def require_fit(name: str, numbers: int, remedy: str) -> None:
+    """Raise ``ValueError`` if ``numbers`` values are more than are ever generated at once."""
     if numbers > MOST_NUMBERS:
         raise ValueError(
             f"{name} must be at most {MOST_NUMBERS:,} numbers (8 GiB), got {numbers:,}; {remedy}"

@@ -14,6 +14,7 @@ from scorelens.data.gaussian import Gaussian
 from scorelens.data.hugging_face import HuggingFace
 from scorelens.data.image_folder import ImageFolder
 from scorelens.data.inspection import require_samples
+from scorelens.data.manifolds import MixtureOfSubspaces, RolledSheet, Sphere, Subspace, Torus
 from scorelens.data.parquet import Parquet
 from scorelens.data.point_clouds import Checkerboard, Circles, GaussianRing, Moons, Spiral, SwissRoll
 from scorelens.data.source import FileSource, NamedSource, Selection, Source
@@ -27,6 +28,11 @@ ALL: tuple[type[Source], ...] = (
     Checkerboard,
     Spiral,
     GaussianRing,
+    Subspace,
+    Sphere,
+    Torus,
+    RolledSheet,
+    MixtureOfSubspaces,
     NumpyArray,
     NumpyArchive,
     Parquet,
