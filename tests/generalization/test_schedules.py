@@ -8,6 +8,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from scorelens.core import processes
+from scorelens.generalization.decaying_integral import DecayingIntegral
 from scorelens.generalization.schedules import (
     BROWNIAN,
     PolynomialSchedule,
@@ -110,3 +111,36 @@ def test_bad_schedules_are_refused() -> None:
         PolynomialSchedule([0.0], [1.0, -2.0]).variance(3.0)
     with pytest.raises(ValueError, match="t must be finite and >= 0, got -1"):
         BROWNIAN.variance(-1.0)
+
+
+@pytest.mark.parametrize("t_max", [1e-6, 0.7, 30.0])
+def test_one_integration_serves_all_times(t_max: float) -> None:
+    """An array of times in any order has the values of its entries, to rounding; fast and growing drifts."""
+    t = np.random.default_rng(0).permutation(np.r_[0.0, np.geomspace(1e-9 * t_max, t_max, 60)]).reshape(-1, 1)
+    for name in ("general", "growing data", "fast"):
+        found = SCHEDULES[name].variance(t)
+        assert found.shape == t.shape
+        alone = [float(SCHEDULES[name].variance(one)) for one in t.ravel()]
+        np.testing.assert_allclose(found.ravel(), alone, rtol=1e-11)
+
+
+def test_a_strong_drift_forgets_its_past() -> None:
+    """``beta`` of 40 t: at time 30 the noise is ``g^2 / 2 beta (1 + 1 / (2 beta t) + ...)``."""
+    found = float(SCHEDULES["fast"].variance(30.0))
+    assert found == pytest.approx(1 / (2 * (0.1 + 40 * 30)), rel=1e-4)
+    assert found == pytest.approx(1 / (2 * 1200.1) * (1 + 40 / (2 * 1200.1**2)), rel=1e-8)
+
+
+def test_many_times_take_no_longer_than_few_integrations() -> None:
+    calls = 0
+
+    def source(t: np.ndarray) -> np.ndarray:
+        nonlocal calls
+        calls += t.size
+        return 1 + t
+
+    made = DecayingIntegral.up_to(3.0, source, lambda t: 2 * t)
+    made(np.linspace(0.0, 3.0, 1000))
+    assert calls < 20_000
+    with pytest.raises(ValueError, match="does not converge in 16384 panels"):
+        DecayingIntegral.up_to(3.0, lambda t: np.abs(np.sin(1e6 * t)), lambda t: 2 * t)

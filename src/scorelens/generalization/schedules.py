@@ -5,15 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import ClassVar, NamedTuple, final
 
 import numpy as np
 from numpy.polynomial import Polynomial as Series
+from numpy.polynomial import polynomial
 from numpy.typing import ArrayLike
 
 from scorelens.core import checks
 from scorelens.core.processes import NoiseProcess
+from scorelens.generalization.decaying_integral import DecayingIntegral
 from scorelens.generalization.quadrature import integral_from_zero
 
 _EARLY = 1e-14
@@ -131,15 +133,7 @@ class PolynomialSchedule(Schedule):
             return _positive(Series(self.g2_coefficients).integ()(t), t)
         if self._ratio is not None:
             return -self._ratio * np.expm1(-2 * self._shrink(t))
-        of_time = [self._variance_at(float(one)) for one in t.ravel()]
-        return _positive(np.array(of_time).reshape(t.shape), t)
-
-    def _variance_at(self, t: float) -> float:
-        end, g2 = self._shrink(t), Series(self.g2_coefficients)
-        found = integral_from_zero(
-            lambda u: g2(u) * np.exp(-2 * (end - self._shrink(u))), np.asarray(t)
-        )  # [G1], not g_u^2 alpha_u^2
-        return float(found)
+        return _positive(_noise(self, _reach(t))(t), t)
 
     def _beta(self, t: np.ndarray) -> np.ndarray:
         return Series(self.beta_coefficients)(t)
@@ -247,6 +241,25 @@ def _positive(variance: np.ndarray, t: np.ndarray) -> np.ndarray:
             "g^2 must be >= 0 at all times up to there"
         )
     return variance
+
+
+def _reach(t: np.ndarray) -> float:
+    """The next quarter of an octave above all times: one integration serves many calls, and none goes far
+    beyond the times that are asked for."""
+    latest = float(t.max(initial=0.0))
+    return max(latest, float(2.0 ** (np.ceil(4 * np.log2(latest)) / 4))) if latest else 1.0
+
+
+@lru_cache(maxsize=256)
+def _noise(schedule: PolynomialSchedule, end: float) -> DecayingIntegral:
+    """``sigma^2`` up to ``end`` ([G1], not the integral of ``g_u^2 alpha_u^2``)."""
+
+    exponents = polynomial.polyint(np.multiply(2.0, schedule.beta_coefficients))
+    return DecayingIntegral.up_to(
+        end,
+        lambda t: polynomial.polyval(t, schedule.g2_coefficients),
+        lambda t: polynomial.polyval(t, exponents),
+    )
 
 
 BROWNIAN = PolynomialSchedule((0.0,), (1.0,))
