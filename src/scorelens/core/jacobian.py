@@ -1,0 +1,222 @@
+"""The Jacobian of a denoiser at points, applied without being formed."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Final, final
+
+import torch
+from torch import Tensor
+
+from scorelens.core import checks
+from scorelens.core.denoiser import Denoiser, per_sample
+from scorelens.core.derivative_choice import WAYS, NotDifferentiableError, chosen_ways, difference_step
+from scorelens.core.derivatives import Derivative, Differences, RowFunction
+from scorelens.core.evaluation import batch_rows, device_of, finite, generator, undisturbed
+from scorelens.core.precision import widened, working_dtype
+
+#: Without reverse mode the transposed is applied by forming the Jacobian, up to this many dimensions.
+FORMED_DIM: Final = 4096
+# Points at which a way of differentiating is tried.
+_TRIED = 4
+# Share by which equal rows may differ from call to call.
+_SAME = 1e-3
+
+
+@final
+class JacobianAt:
+    """``J = dD/dx`` of a denoiser at points ``x (b, *event)``, each with its noise level; ``d = prod(event)``.
+
+    ``sigma`` is a noise standard deviation > 0 in data units, a scalar or ``(b,)``. The denoiser is evaluated
+    in evaluation mode on its own device, in float64 if all that it holds is float64, else in float32 (half
+    precision is widened in copies; ``dtype`` asks for more), at most ``rows`` rows in one call.
+
+    ``way``: ``"forward"`` (dual numbers, and reverse mode for the transposed), ``"reverse"`` (reverse passes
+    only), ``"differences"`` (no automatic derivative), or ``"auto"``: the first of these that works, native
+    attention kernels before mathematical ones, and agrees with differences. `way` says in words what was
+    used and what failed; `accuracy` is about the relative error of one application.
+
+    Raises ``ValueError`` for a shape that the denoiser does not keep, ``sigma`` <= 0, a result that is not
+    finite or depends on the other rows or on chance; `NotDifferentiableError` where a chosen way fails.
+
+    >>> at = JacobianAt(lambda x, sigma: x * x / 2, torch.tensor([[1.0, 3.0]]), 1.0)
+    >>> at.value.tolist(), at.apply(torch.ones(1, 2)).tolist(), at.full().tolist()
+    ([[0.5, 4.5]], [[1.0, 3.0]], [[[1.0, 0.0], [0.0, 3.0]]])
+    >>> at.way
+    'J v by forward mode; J^T v by reverse mode'
+    """
+
+    way: str
+    """In words, how products with the Jacobian are computed."""
+    accuracy: float
+    """About the relative error of one application."""
+    value: Tensor
+    """``D(x)``, flat: ``(b, d)``."""
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        x: Tensor,
+        sigma: Tensor | float,
+        *,
+        way: str = "auto",
+        dtype: torch.dtype | None = None,
+        rows: int | None = None,
+    ) -> None:
+        checks.choice("way", way, WAYS)
+        _check_points(x, sigma)
+        self.dtype = working_dtype(denoiser, x) if dtype is None else dtype
+        self.event_shape = tuple(x.shape[1:])
+        self.n_points, self.dim = x.shape[0], math.prod(self.event_shape)
+        self._denoiser = denoiser
+        self._evaluated, precision = widened(denoiser, self.dtype)
+        self._x = x.detach().to(device_of(denoiser), self.dtype)
+        self.sigma = per_sample(sigma, self._x)
+        self._rows = batch_rows(self.event_shape) if rows is None else rows
+        self._formed: Tensor | None = None
+        with undisturbed(denoiser):
+            index = torch.arange(self.n_points, device=self._x.device).split(self._rows)
+            self.value = torch.cat([self._function(i)(self._x[i]).flatten(1) for i in index])
+            self._step = difference_step(self.x, self.value, self.sigma)
+            tried = slice(0, min(_TRIED, self._rows))
+            self._check_rows_are_apart()
+            self._ways = chosen_ways(self._function(index[0][tried]), self._x[tried], self._step[tried], way)
+        self.accuracy = self._ways.accuracy
+        self.way = "; ".join(part for part in (self._ways.words, precision) if part)
+
+    @property
+    def x(self) -> Tensor:
+        """The points, flat: ``(b, d)``."""
+        return self._x.flatten(1)
+
+    @property
+    def has_transposed(self) -> bool:
+        """Whether ``J^T v`` can be had without forming the Jacobian."""
+        return self._ways.reverse is not None
+
+    def point(self, i: int) -> JacobianAt:
+        """The same operator at point ``i`` alone; nothing is tried again."""
+        one = copy.copy(self)
+        keep = slice(i, i + 1) if i >= 0 else slice(i, i + 1 or None)
+        one.n_points = 1
+        for name in ("_x", "value", "sigma", "_step", "_formed"):
+            held = getattr(self, name)
+            setattr(one, name, None if held is None else held[keep])
+        return one
+
+    def apply(self, directions: Tensor) -> Tensor:
+        """``J v`` for ``directions (b, d)`` or ``(b, d, k)``: the same shape, on their device, in `dtype`."""
+        return self._over_blocks(self._pushed, directions)
+
+    def apply_transposed(self, directions: Tensor) -> Tensor:
+        """``J^T v`` for ``directions (b, d)`` or ``(b, d, k)``.
+
+        Raises `NotDifferentiableError` where there is no reverse mode and ``d`` is above `FORMED_DIM`.
+        """
+        if self._ways.reverse is not None:
+            return self._over_blocks(self._pulled, directions)
+        columns = self._as_columns(directions)
+        return (self._full_once().mT @ columns).reshape(directions.shape).to(directions.device)
+
+    def apply_symmetric(self, directions: Tensor) -> Tensor:
+        """``(J + J^T) v / 2`` for ``directions (b, d)`` or ``(b, d, k)``."""
+        return (self.apply(directions) + self.apply_transposed(directions)) / 2
+
+    def full(self) -> Tensor:
+        """The whole Jacobian, ``(b, d, d)``, row i the gradient of ``D_i``: ``d`` applications, in blocks."""
+        if self._formed is not None:
+            return self._formed
+        by_columns = self._ways.columns_are_cheaper
+        derivative = self._pushed if by_columns else self._pulled
+        # Row a of point i holds J e_a, or J^T e_a.
+        found = self._x.new_empty(self.n_points * self.dim, self.dim)
+        for block in torch.arange(len(found), device=found.device).split(self._rows):
+            axes = torch.nn.functional.one_hot(block % self.dim, self.dim).to(self.dtype)
+            found[block] = derivative(block // self.dim, axes)
+        found = found.reshape(self.n_points, self.dim, self.dim)
+        return found.mT if by_columns else found
+
+    def _full_once(self) -> Tensor:
+        if self._formed is None:
+            if self.dim > FORMED_DIM:
+                raise NotDifferentiableError(
+                    f"J^T v has no derivative here ({self.way}), and the Jacobian is formed up to "
+                    f"{FORMED_DIM} dimensions, got {self.dim}; J v, the trace and the risk still work"
+                )
+            self._formed = self.full()
+        return self._formed
+
+    def _as_columns(self, directions: Tensor) -> Tensor:
+        """``directions`` as ``(b, d, k)`` on the denoiser's device."""
+        expected = (self.n_points, self.dim)
+        if directions.ndim not in (2, 3) or tuple(directions.shape[:2]) != expected:
+            raise ValueError(
+                f"directions must have shape {expected} or (*{expected}, k), got {tuple(directions.shape)}"
+            )
+        moved = directions.detach().to(self._x)
+        return moved if moved.ndim == 3 else moved[..., None]
+
+    def _over_blocks(self, product: Callable[[Tensor, Tensor], Tensor], directions: Tensor) -> Tensor:
+        columns = self._as_columns(directions)
+        n_columns = columns.shape[2]
+        rows = columns.mT.reshape(-1, self.dim)
+        found = torch.empty_like(rows)
+        for block in torch.arange(len(rows), device=rows.device).split(self._rows):
+            found[block] = product(block // n_columns, rows[block])
+        found = found.reshape(self.n_points, n_columns, self.dim).mT
+        return found.reshape(directions.shape).to(directions.device)
+
+    def _pushed(self, index: Tensor, tangents: Tensor) -> Tensor:
+        return self._along(self._ways.forward or Differences(self._step[index]), index, tangents)
+
+    def _pulled(self, index: Tensor, cotangents: Tensor) -> Tensor:
+        if self._ways.reverse is None:
+            raise NotDifferentiableError(f"J^T v has no derivative here ({self.way})")
+        return self._along(self._ways.reverse, index, cotangents)
+
+    def _along(self, derivative: Derivative, index: Tensor, directions: Tensor) -> Tensor:
+        x = self._x[index]
+        with undisturbed(self._denoiser):
+            found = derivative(self._function(index), x, directions.reshape(x.shape))
+        return finite(found, "the derivative of the denoiser").flatten(1)
+
+    def _function(self, index: Tensor) -> RowFunction:
+        """``D`` of rows that stand near the points ``index``, at their noise levels."""
+
+        def function(x: Tensor) -> Tensor:
+            output = self._evaluated(x, self.sigma[index])
+            if output.shape != x.shape:
+                raise ValueError(
+                    f"a denoiser keeps the shape of its points: x {tuple(x.shape)} became "
+                    f"{tuple(output.shape)}; pass points of the shape that it was made for"
+                )
+            return finite(output, "the denoiser's output").to(x.dtype)
+
+        return function
+
+    def _check_rows_are_apart(self) -> None:
+        """Refuses a denoiser whose output at a point depends on other rows, or on chance."""
+        first = torch.zeros(2, dtype=torch.long, device=self._x.device)
+        noise = torch.randn(self._x.shape[1:], generator=generator(0, "jacobian", "rows")).to(self._x)
+        x = self._x[first].clone()
+        x[1] += self.sigma[0] * noise
+        again = self._function(first)(x)[0].flatten()
+        if (again - self.value[0]).norm() > _SAME * again.norm() + 10 * torch.finfo(self.dtype).eps:
+            raise ValueError(
+                "the output at a point changes with the other points of the batch, or with chance: "
+                "there is no Jacobian at a point; give a denoiser that treats each row alone and draws nothing"
+            )
+
+
+def _check_points(x: Tensor, sigma: Tensor | float) -> None:
+    if not isinstance(x, Tensor):
+        raise TypeError(f"x must be a tensor, got {type(x).__name__}; convert it with torch.as_tensor(x)")
+    if x.ndim < 2 or x.numel() == 0 or not x.is_floating_point():
+        raise ValueError(
+            f"x must be floats of shape (batch, *event), got {x.dtype} {tuple(x.shape)}; one point is x[None]"
+        )
+    checks.finite("x", x.detach().double().cpu().numpy())
+    noise = torch.as_tensor(sigma).detach().double().cpu().numpy()
+    checks.positive("sigma", noise, "a denoiser is differentiated at positive noise only")
