@@ -207,7 +207,7 @@ def test_damage_is_named(folders, tmp_path: Path):
     with pytest.raises(CorruptMeasurement, match="checksum"):
         studies.remake_page(moved)
     (moved / "reproduction.json").write_text("{")
-    with pytest.raises(ValueError, match="is damaged; make the reproduction again"):
+    with pytest.raises(ValueError, match=r"is damaged \(the file: Expecting .*; make the reproduction again"):
         studies.remake_page(moved)
     with pytest.raises(ValueError, match=r"holds no reproduction\.json"):
         studies.remake_page(tmp_path)

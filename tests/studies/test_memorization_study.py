@@ -7,8 +7,8 @@ import pytest
 
 from scorelens import estimators, report, studies
 from scorelens.core.spectrum_fit import fit_spectrum
+from scorelens.results import Examination, is_examination
 from scorelens.results.config import DataConfig
-from scorelens.results.examination import Examination, is_examination
 from scorelens.studies.preparation import split
 
 

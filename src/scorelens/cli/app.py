@@ -232,22 +232,9 @@ def memorization(
 @app.command(epilog="Example: scorelens report runs/digits")
 def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]) -> None:
     """Make the page of a run, an estimate or a reproduced figure again, from its folder alone."""
-    from scorelens import report as pages
-    from scorelens.results import is_estimation, is_reproduction
-    from scorelens.results.estimation import refuse_unfinished
-    from scorelens.results.examination import is_examination
+    from scorelens.cli.pages import make_page
 
-    refuse_unfinished(run)
-    if is_reproduction(run):
-        from scorelens import studies
-
-        typer.echo(f"report: {studies.remake_page(run)}")
-    elif is_examination(run):
-        typer.echo(f"report: {pages.build_examination(run)}")
-    elif is_estimation(run):
-        typer.echo(f"report: {pages.build_estimation(run)}")
-    else:
-        typer.echo(f"report: {pages.build(run)}")
+    typer.echo(f"report: {make_page(run)}")
 
 
 def _say_where(run: Any) -> None:

@@ -11,7 +11,7 @@ from scorelens.report.page import render
 from scorelens.report.panel import Section
 from scorelens.report.sections.memorization import attraction_panel, pairs
 from scorelens.report.table import Table
-from scorelens.results.examination import Examination
+from scorelens.results import Examination
 
 
 def build_examination(folder: str | Path) -> Path:

@@ -3,7 +3,9 @@
 from scorelens.core.storage import StorageError
 from scorelens.results.config import RunConfig
 from scorelens.results.estimation import EstimateConfig, Estimation, Fit, is_estimation, refuse_unfinished
+from scorelens.results.examination import Examination, is_examination
 from scorelens.results.reproduction import Reproduction, is_reproduction
+from scorelens.results.result_folder import ResultFolder
 from scorelens.results.run import Run
 from scorelens.results.zarr_group import CorruptMeasurement
 
@@ -11,12 +13,15 @@ __all__ = [
     "CorruptMeasurement",
     "EstimateConfig",
     "Estimation",
+    "Examination",
     "Fit",
     "Reproduction",
+    "ResultFolder",
     "Run",
     "RunConfig",
     "StorageError",
     "is_estimation",
+    "is_examination",
     "is_reproduction",
     "refuse_unfinished",
 ]

@@ -13,11 +13,13 @@ from scorelens.core.noise_level import FlowTime, LogNormal, LogUniform, NoiseLev
 VERSION = 1
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of a configuration: it cannot change, and refuses what it does not know."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class DataConfig(_Section):
+class DataConfig(Section):
     """Where the data come from; ``spec`` is what `scorelens.data.load` takes."""
 
     spec: str = "digits"
@@ -26,7 +28,7 @@ class DataConfig(_Section):
     n_modes: int | None = Field(default=None, ge=1)
 
 
-class NetworkConfig(_Section):
+class NetworkConfig(Section):
     """The network's architecture; ``zero_output`` starts the denoiser at its preconditioner's skip."""
 
     name: Literal["mlp-unet"] = "mlp-unet"
@@ -37,7 +39,7 @@ class NetworkConfig(_Section):
     zero_output: bool = True
 
 
-class PreconditioningConfig(_Section):
+class PreconditioningConfig(Section):
     """What stands between the network and the denoiser.
 
     ``sigma_data=None``: measured from the data. ``floor``: smallest assumed variance, in squared data units
@@ -58,7 +60,7 @@ class PreconditioningConfig(_Section):
         return self
 
 
-class NoiseConfig(_Section):
+class NoiseConfig(Section):
     """Law of the training noise level.
 
     ``loguniform`` (uniform in log sigma) and ``variance`` (uniform in sigma squared) span the sampler's
@@ -70,7 +72,7 @@ class NoiseConfig(_Section):
     p_std: float = Field(default=1.2, gt=0)
 
 
-class SamplerConfig(_Section):
+class SamplerConfig(Section):
     """Heun's method on the Karras grid."""
 
     n_sigmas: int = Field(default=40, ge=2)
@@ -85,7 +87,7 @@ class SamplerConfig(_Section):
         return self
 
 
-class TrainingConfig(_Section):
+class TrainingConfig(Section):
     """Optimisation by Adam.
 
     ``loss``: how squared errors weigh. ``pixel`` has EDM's weight, ``target`` weighs every mode alike
@@ -135,7 +137,7 @@ class TrainingConfig(_Section):
         return self
 
 
-class MeasurementConfig(_Section):
+class MeasurementConfig(Section):
     """When and how finely the instruments measure."""
 
     n_measurements: int = Field(default=16, ge=2)
@@ -145,7 +147,7 @@ class MeasurementConfig(_Section):
     n_images: int = Field(default=36, ge=1)
 
 
-class LawConfig(_Section):
+class LawConfig(Section):
     """The learning law of the forecast; ``spec`` is what `scorelens.analysis.laws.law_named` takes.
 
     ``preconditioned`` is the law of the network, loss and noise levels of this configuration.
@@ -154,7 +156,7 @@ class LawConfig(_Section):
     spec: str = Field(default="preconditioned", pattern=r"^[a-z][a-z-]*([:,][^:,]+)*$")
 
 
-class RunConfig(_Section):
+class RunConfig(Section):
     """One run, whole. ``RunConfig.model_validate_json(text)`` reads it back."""
 
     version: Literal[1] = VERSION

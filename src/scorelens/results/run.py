@@ -17,6 +17,7 @@ from scorelens.core import checks, storage
 from scorelens.results import environment, schema, zarr_group
 from scorelens.results.config import RunConfig
 from scorelens.results.dataset_store import DatasetStore, check_name, encoded
+from scorelens.results.result_folder import what_is_wrong
 from scorelens.results.zarr_group import CorruptMeasurement
 
 _STEP = re.compile(r"\d{8,}")
@@ -70,10 +71,8 @@ class Run:
         try:
             return cls(path, RunConfig.model_validate_json(file.read_bytes()))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the file"
             raise ValueError(
-                f"{file} is not a valid configuration: {where}: {first['msg']}; "
+                f"{file} is not a valid configuration: {what_is_wrong(error)}; "
                 "restore the file, or make the run again in another folder"
             ) from error
 

@@ -44,6 +44,8 @@ DIMENSIONS: dict[str, tuple[str, str]] = {
     "case": ("case that was checked", "1"),
     "prediction": ("formula that predicts it", "1"),
     "cutoff": ("first time of training or sampling", "units of time"),
+    "n_samples": ("draws of a training set", "1"),
+    "time": ("time of the noise process, 0 at the data", "units of time"),
     "shown": ("sample that is shown, the one nearest to a training point first", "1"),
 }
 """Allowed dimensions: name -> (long_name, units) of its coordinate."""

@@ -140,7 +140,14 @@ def _measured(
     denoisers = {one.fit.spec: one.denoiser for one in fitted if one.fit.spec in errors}
     datasets |= views(denoisers, prepared.train, solved_by)  # pyright: ignore[reportArgumentType]
     _warn_of_unbounded(datasets)
-    return Estimation.create(folder, config, measurement.sigmas, fits, prepared.spectrum, datasets)
+    return Estimation.create(
+        folder,
+        datasets,
+        spectrum=prepared.spectrum,
+        config=config,
+        sigmas=measurement.sigmas.tolist(),
+        fits=fits,
+    )
 
 
 def _warn_of_unbounded(datasets: Mapping[str, Any]) -> None:

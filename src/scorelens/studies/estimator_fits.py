@@ -14,8 +14,7 @@ import numpy as np
 from scorelens import estimators as closed_form
 from scorelens.analysis.named_estimators import About, ChosenEstimator
 from scorelens.estimators import FittedDenoiser
-from scorelens.results import Fit
-from scorelens.results.estimation import begin
+from scorelens.results import Estimation, Fit
 from scorelens.studies.estimator_progress import EstimateProgress
 from scorelens.studies.folders import distinct_slugs
 
@@ -77,6 +76,6 @@ def _fitted(
         warnings.warn(f"estimator {one.spec} could not be fitted: {reason(error)}", UserWarning, stacklevel=2)
         return Fitted(Fit(**facts, seconds=time.perf_counter() - began, problem=reason(error)), None)
     seconds = time.perf_counter() - began
-    begin(file.parent)
+    Estimation.begin(file.parent)
     closed_form.save(denoiser, file)
     return Fitted(Fit(**facts, seconds=seconds, file=file.name), denoiser)

@@ -27,7 +27,7 @@ from scorelens.instruments.memorization import (
     ratio_variables,
     shown_pairs,
 )
-from scorelens.results.examination import Examination
+from scorelens.results import Examination
 from scorelens.studies.checkpoint_measurement import configuration_of
 from scorelens.studies.configure import changed
 from scorelens.studies.folders import new_folder, slug
@@ -83,6 +83,7 @@ def memorization(
     result = Examination.create(
         folder,
         {"memorization": measured},
+        spectrum=_spectrum(train, 2) if len(train.event_shape) == 1 and train.dim > 2 else None,
         given=str(given),
         data=str(data),
         options=asked,
@@ -90,8 +91,6 @@ def memorization(
         remarks=(*found.remarks, *_training_set(found)),
         numbers=_numbers(found),
     )
-    if len(train.event_shape) == 1 and train.dim > 2:
-        _spectrum(train, 2).save(result.spectrum_path)
     report.build_examination(result.path)
     return result
 

@@ -26,7 +26,8 @@ def reproduce(name: str, *, out: Path | str | None = None) -> Reproduction:
     began = time.perf_counter()
     datasets = study.compute()
     seconds = time.perf_counter() - began
-    made = Reproduction.create(new_folder(f"reproduce-{name}", out), name, seconds, datasets)
+    folder = new_folder(f"reproduce-{name}", out)
+    made = Reproduction.create(folder, datasets, study=name, seconds=round(seconds, 2))
     remake_page(made.path)
     return made
 
