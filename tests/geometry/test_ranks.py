@@ -69,9 +69,7 @@ def test_a_matrix_of_zeros_has_no_rank():
 
 
 def test_impossible_values_are_refused():
-    with pytest.raises(
-        ValueError, match=r"singular_values must be finite and >= 0, got -1; .*\|eigenvalues\|"
-    ):
+    with pytest.raises(ValueError, match=r"singular_values must .* >= 0, got -1; .*\|eigenvalues\|"):
         effective_ranks([1.0, -1.0])
     with pytest.raises(ValueError, match="got nan"):
         effective_ranks([1.0, np.nan])

@@ -17,7 +17,7 @@ DOCS = ROOT / "docs"
 PAGES = {
     "learning dynamics": "learning_dynamics.md",
     "preconditioned law": "preconditioned_law.md",
-    "geometry": "noise_processes.md",
+    "geometry": "geometry.md",
     "score estimation": "score_estimation.md",
     "generalisation": "generalization.md",
 }

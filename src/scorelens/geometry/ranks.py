@@ -32,7 +32,7 @@ def effective_ranks(singular_values: ArrayLike, eta: float = ETA) -> EffectiveRa
     """Effective ranks of matrices with the given ``singular_values (..., n)``, all of them, in any order.
 
     For the trace to count degrees of freedom, give those of the Jacobian ``s dD/dx_t`` (for ``s = 1`` that of
-    the denoiser). ``eta`` is a share of the Frobenius norm, not of the energy: 0.99 keeps 0.9801 of the squares.
+    the denoiser). ``eta`` is a share of the Frobenius norm, not of the energy.
     A matrix of zeros has all ranks 0. Computed in float64 from values relative to the largest.
 
     Raises ``ValueError`` for a negative value (eigenvalues of a symmetric matrix may be: give their absolute
