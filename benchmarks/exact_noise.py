@@ -23,9 +23,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from scorelens.estimators.equations.normal_equations import NormalEquations
+from scorelens.estimators.equations.solutions import solve_exactly
 from scorelens.estimators.features import Fourier, FourierQuadratic, Hermite, SmoothFeatureMap
-from scorelens.estimators.normal_equations import NormalEquations
-from scorelens.estimators.solutions import solve_exactly
 
 Gradients = Callable[[np.ndarray], np.ndarray]
 WANTED = 10**6

@@ -9,8 +9,8 @@ import torch
 from scorelens.analysis.normal_spectrum import normal_spectrum, numerical_rank, spectra_of
 from scorelens.core.filters import MinimumNorm
 from scorelens.estimators import FittedDenoiser, Gaussian
+from scorelens.estimators.equations.normal_equations import NormalEquations
 from scorelens.estimators.features import Fourier
-from scorelens.estimators.normal_equations import NormalEquations
 from scorelens.estimators.spectral import EnergyScore, Exact, Filtered
 from scorelens.results import schema
 

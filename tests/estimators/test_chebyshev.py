@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scorelens.estimators.chebyshev import interpolated
+from scorelens.estimators.equations.chebyshev import interpolated
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from scorelens import estimators
 from scorelens.estimators import Empirical, EmpiricalDenoiser, streamed_softmax
-from scorelens.estimators.empirical import _ball
-from scorelens.estimators.nearest import Nearest, nearest
+from scorelens.estimators.empirical.estimator import _ball
+from scorelens.estimators.empirical.nearest import Nearest, nearest
 
 N, D = 400, 5
 

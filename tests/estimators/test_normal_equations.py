@@ -7,15 +7,15 @@ import pytest
 
 from scorelens.core import filters
 from scorelens.core.filters import GradientFlow, Landweber, MinimumNorm, NuMethod, Ridge, SpectralCutoff
-from scorelens.estimators import normal_equations
-from scorelens.estimators.features import Affine, Bins, Fourier, Hermite, Monomials
-from scorelens.estimators.normal_equations import NormalEquations
-from scorelens.estimators.solutions import (
+from scorelens.estimators.equations import normal_equations
+from scorelens.estimators.equations.normal_equations import NormalEquations
+from scorelens.estimators.equations.solutions import (
     solve_exactly,
     solve_filtered,
     solve_least_squares,
     solve_penalized,
 )
+from scorelens.estimators.features import Affine, Bins, Fourier, Hermite, Monomials
 
 
 def _draw(*shape):

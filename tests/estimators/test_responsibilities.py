@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from mpmath import mp
 
+from scorelens.estimators.equations.normal_equations import NormalEquations
+from scorelens.estimators.equations.solutions import solve_exactly
 from scorelens.estimators.features import Responsibilities
-from scorelens.estimators.normal_equations import NormalEquations
-from scorelens.estimators.solutions import solve_exactly
 
 CENTERS = np.array([[0.0, 0.0], [1.0, 0.2], [-0.5, 0.9], [0.3, -1.1]])
 

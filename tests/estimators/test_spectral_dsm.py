@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from mpmath import mp
 
-from scorelens.estimators.features import Fourier, FourierQuadratic, Hermite, Monomials
-from scorelens.estimators.normal_equations import NormalEquations
-from scorelens.estimators.solutions import solve_exactly, solve_filtered
-from scorelens.estimators.time_separable import (
+from scorelens.estimators.equations.normal_equations import NormalEquations
+from scorelens.estimators.equations.solutions import solve_exactly, solve_filtered
+from scorelens.estimators.equations.time_separable import (
     Exponentials,
     Intervals,
     ornstein_uhlenbeck,
@@ -20,6 +19,7 @@ from scorelens.estimators.time_separable import (
     uniform_weight,
     variance_weight,
 )
+from scorelens.estimators.features import Fourier, FourierQuadratic, Hermite, Monomials
 from scorelens.estimators.torus import trig_log_partition
 
 X0 = np.array([[0.574], [-0.163], [1.097]])

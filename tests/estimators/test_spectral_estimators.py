@@ -20,8 +20,8 @@ from scorelens.estimators import (
     load,
     save,
 )
+from scorelens.estimators.equations.normal_equations import NormalEquations
 from scorelens.estimators.features import Bins, Fourier, Hermite, Monomials, base
-from scorelens.estimators.normal_equations import NormalEquations
 from scorelens.estimators.spectral import (
     AffineRule,
     BinsRule,

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
+from scorelens.estimators.equations.time_separable import Intervals
 from scorelens.estimators.features import Affine, Bins
-from scorelens.estimators.time_separable import Intervals
 from scorelens.generalization.ensembles import (
     BumpFeatures,
     Refit,

@@ -8,10 +8,10 @@ from scipy.integrate import quad
 from scipy.special import ndtr
 
 from scorelens.core.processes import VariancePreserving
+from scorelens.estimators.equations.normal_equations import NormalEquations
+from scorelens.estimators.equations.solutions import solve_exactly
+from scorelens.estimators.equations.time_separable import Intervals
 from scorelens.estimators.features import Affine, Bins, Fourier, Hermite, Monomials
-from scorelens.estimators.normal_equations import NormalEquations
-from scorelens.estimators.solutions import solve_exactly
-from scorelens.estimators.time_separable import Intervals
 from scorelens.generalization.laws import DataLaw
 from scorelens.generalization.quadrature import Trapezoid
 from scorelens.generalization.schedules import BROWNIAN, ProcessSchedule

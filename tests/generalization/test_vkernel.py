@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
+from scorelens.estimators.equations.time_separable import Intervals
 from scorelens.estimators.features import Affine, Bins, Hermite, Monomials
-from scorelens.estimators.time_separable import Intervals
 from scorelens.generalization.laws import DataLaw
 from scorelens.generalization.reverse import generated_moments
 from scorelens.generalization.schedules import BROWNIAN, PolynomialSchedule, SubVariancePreservingSchedule

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from scorelens.estimators.equations.normal_equations import NormalEquations
+from scorelens.estimators.equations.solutions import solve_exactly
 from scorelens.estimators.features import Fourier, FourierQuadratic, Hermite, SmoothFeatureMap
-from scorelens.estimators.normal_equations import NormalEquations
-from scorelens.estimators.solutions import solve_exactly
 
 ALPHA, STD = 0.8, 0.6
 FAMILIES = (FourierQuadratic(Fourier.lattice(2, 2, period=8.0)), Hermite.of_degree(2, 4))

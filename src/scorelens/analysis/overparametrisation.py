@@ -15,9 +15,9 @@ from scorelens.core import checks
 from scorelens.core.denoiser import Denoiser
 from scorelens.core.filters import Ridge
 from scorelens.estimators.empirical import Empirical
+from scorelens.estimators.equations.normal_equations import NormalEquations
+from scorelens.estimators.equations.solutions import solve_filtered
 from scorelens.estimators.features import Fourier
-from scorelens.estimators.normal_equations import NormalEquations
-from scorelens.estimators.solutions import solve_filtered
 from scorelens.instruments.labels import LENGTH, PURE, variable
 
 WHERE = "score estimation [S7]-[S9]"

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from golden_quantities.params import Params, Quantities
-from scorelens.estimators.features import Bins, FeatureMap, Fourier, Hermite, Monomials
-from scorelens.estimators.normal_equations import NormalEquations
-from scorelens.estimators.solutions import solve_exactly, solve_filtered, solve_penalized
-from scorelens.estimators.time_separable import (
+from scorelens.estimators.equations.normal_equations import NormalEquations
+from scorelens.estimators.equations.solutions import solve_exactly, solve_filtered, solve_penalized
+from scorelens.estimators.equations.time_separable import (
     Exponentials,
     time_separable,
     uniform_weight,
     variance_weight,
 )
+from scorelens.estimators.features import Bins, FeatureMap, Fourier, Hermite, Monomials
 from scorelens.estimators.torus import trig_log_partition
 
 FEATURES = {

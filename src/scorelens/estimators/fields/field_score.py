@@ -10,10 +10,10 @@ import numpy as np
 from torch import Tensor
 
 from scorelens.core.filters import Ridge
+from scorelens.estimators.equations.normal_equations import NormalEquations
 from scorelens.estimators.fields.base import FieldMap
 from scorelens.estimators.fields.family import rebuild
 from scorelens.estimators.fields.patches import PatchRule
-from scorelens.estimators.normal_equations import NormalEquations
 from scorelens.estimators.spectral import (
     Filtered,
     HermiteRule,

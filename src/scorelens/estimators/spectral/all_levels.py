@@ -13,15 +13,15 @@ from torch import Tensor
 from scorelens.core import checks
 from scorelens.estimators import features as feature_maps
 from scorelens.estimators.base import Estimator, WithEnergy, WithJacobian, samples
+from scorelens.estimators.equations.normal_equations import NormalEquations
+from scorelens.estimators.equations.solutions import solve_exactly
+from scorelens.estimators.equations.time_separable import Exponentials, time_separable
 from scorelens.estimators.features import FeatureMap
-from scorelens.estimators.normal_equations import NormalEquations
-from scorelens.estimators.solutions import solve_exactly
 from scorelens.estimators.spectral.estimator import unit_of
 from scorelens.estimators.spectral.kept_features import kept, taken_back
 from scorelens.estimators.spectral.potential import gradient, in_frame, jacobian, potential
 from scorelens.estimators.spectral.rules import HermiteRule
 from scorelens.estimators.spectral.solvers import Exact, Solver
-from scorelens.estimators.time_separable import Exponentials, time_separable
 
 
 @final

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from scorelens.core import checks
 from scorelens.estimators.base import Estimator, samples
+from scorelens.estimators.equations.normal_equations import NormalEquations
+from scorelens.estimators.equations.solutions import Solution
 from scorelens.estimators.levels import ascending, data_moments, principal_moments
-from scorelens.estimators.normal_equations import NormalEquations
-from scorelens.estimators.solutions import Solution
 from scorelens.estimators.spectral.denoiser import SpectralDenoiser
 from scorelens.estimators.spectral.solvers import Solver
 

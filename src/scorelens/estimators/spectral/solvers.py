@@ -11,9 +11,9 @@ import numpy as np
 
 from scorelens.core import checks
 from scorelens.core.filters import Filter, MinimumNorm
+from scorelens.estimators.equations.normal_equations import NormalEquations
+from scorelens.estimators.equations.solutions import Solution, solve_exactly, solve_filtered, solve_penalized
 from scorelens.estimators.features.base import FeatureMap
-from scorelens.estimators.normal_equations import NormalEquations
-from scorelens.estimators.solutions import Solution, solve_exactly, solve_filtered, solve_penalized
 
 
 @runtime_checkable

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from scorelens.estimators import features as feature_maps
+from scorelens.estimators.equations.normal_equations import NormalEquations
 from scorelens.estimators.features import FeatureMap
-from scorelens.estimators.normal_equations import NormalEquations
 from scorelens.estimators.spectral.denoiser import SpectralDenoiser
 from scorelens.estimators.spectral.estimator import FRAMES, NoiseLevel, SpectralEstimator
 from scorelens.estimators.spectral.rules import AffineRule, Features, features_for

@@ -9,8 +9,8 @@ from typing import ClassVar, NamedTuple, final
 import numpy as np
 
 from scorelens.core import checks
+from scorelens.estimators.equations.time_separable import TimeBasis
 from scorelens.estimators.features import Affine, Bins, FeatureMap, Fourier, Hermite, Monomials
-from scorelens.estimators.time_separable import TimeBasis
 from scorelens.generalization.laws import DataLaw
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from scorelens.core.nearest_neighbours import NeighbourSearch
-from scorelens.estimators.streamed_softmax import (
+from scorelens.estimators.empirical.streamed_softmax import (
     Sums,
     block_size,
     bounded_in_memory,

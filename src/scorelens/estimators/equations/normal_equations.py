@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scorelens.core import checks
+from scorelens.estimators.equations.numerical_rank import Eigen
 from scorelens.estimators.features.base import FeatureMap, SmoothFeatureMap, refuse_too_large
-from scorelens.estimators.numerical_rank import Eigen
 
 _BLOCK = 2**22
 """Numbers in one block of gradients."""

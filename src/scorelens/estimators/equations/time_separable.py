@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scorelens.core import checks
-from scorelens.estimators.chebyshev import interpolated
+from scorelens.estimators.equations.chebyshev import interpolated
+from scorelens.estimators.equations.normal_equations import NormalEquations
 from scorelens.estimators.features.base import SmoothFeatureMap, refuse_too_large
-from scorelens.estimators.normal_equations import NormalEquations
 
 
 def ornstein_uhlenbeck(time: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

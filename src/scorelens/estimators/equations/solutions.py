@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from scorelens.core import checks
 from scorelens.core.filters import Filter, MinimumNorm
-from scorelens.estimators.normal_equations import NormalEquations
+from scorelens.estimators.equations.normal_equations import NormalEquations
 
 
 @final

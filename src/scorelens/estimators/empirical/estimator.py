@@ -19,8 +19,8 @@ from scorelens.estimators.base import (
     WithPosteriorCovariance,
     samples,
 )
-from scorelens.estimators.nearest import Nearest, nearest, nearest_sums
-from scorelens.estimators.streamed_softmax import Points, Sums, softmax_sums
+from scorelens.estimators.empirical.nearest import Nearest, nearest, nearest_sums
+from scorelens.estimators.empirical.streamed_softmax import Points, Sums, softmax_sums
 
 
 @final
