@@ -1,8 +1,9 @@
-"""Training: the loop, checkpoints, and the schedule of measurements."""
+"""Training: the loop, checkpoints, the schedule of measurements, and ensembles of small networks."""
 
 from scorelens.training.build import build_denoiser, build_loss, build_preconditioner
 from scorelens.training.checkpoints import CorruptCheckpoint
 from scorelens.training.descent import DescentRecord, descend
+from scorelens.training.ensemble import DenoiserEnsemble, NetworkFit, network_ensemble, small_network
 from scorelens.training.failure import NonFiniteLoss
 from scorelens.training.load import event_shape, load_denoiser, trained_steps
 from scorelens.training.loop import train
@@ -11,8 +12,10 @@ from scorelens.training.schedule import measurement_steps
 
 __all__ = [
     "CorruptCheckpoint",
+    "DenoiserEnsemble",
     "DescentRecord",
     "MemorizationWarning",
+    "NetworkFit",
     "NonFiniteLoss",
     "OnMemorization",
     "build_denoiser",
@@ -22,6 +25,8 @@ __all__ = [
     "event_shape",
     "load_denoiser",
     "measurement_steps",
+    "network_ensemble",
+    "small_network",
     "train",
     "trained_steps",
 ]

@@ -20,6 +20,10 @@ class NonFiniteLoss(ArithmeticError):
             f"{learning_rate:g} ({kept})"
         )
         self.step, self.cause = step, cause
+        self._given = step, cause, learning_rate, last_good
+
+    def __reduce__(self) -> tuple[type[NonFiniteLoss], tuple[int, str, float, Path | None]]:
+        return type(self), self._given  # sent between processes
 
 
 def diagnose(step: int, batch: Batch, module: nn.Module) -> str:

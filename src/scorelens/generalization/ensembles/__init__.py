@@ -11,7 +11,7 @@ from scorelens.generalization.ensembles.comparison import (
     compare_covariance,
     model_variance,
 )
-from scorelens.generalization.ensembles.parallel import in_parallel
+from scorelens.generalization.ensembles.parallel import each_in_parallel, in_parallel
 from scorelens.generalization.ensembles.refits import Refit, refit_ensemble, ridge_solution, sample_features
 from scorelens.generalization.ensembles.stepwise import fresh_scores, stepwise_refits
 from scorelens.generalization.ensembles.toy import ToyProtocol, ToyStudy, toy_study
@@ -28,6 +28,7 @@ __all__ = [
     "TrainingSet",
     "averaged_law",
     "compare_covariance",
+    "each_in_parallel",
     "fresh_scores",
     "in_parallel",
     "model_variance",

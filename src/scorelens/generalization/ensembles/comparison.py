@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scorelens.generalization.reverse import FieldEnsemble
+from scorelens.generalization.reverse import ScoreEnsemble
 
 
 class Comparison(NamedTuple):
@@ -84,7 +84,7 @@ def averaged_law(samples: ArrayLike) -> AveragedLaw:
     )
 
 
-def model_variance(field: FieldEnsemble, path: ArrayLike, times: ArrayLike) -> np.ndarray:
+def model_variance(field: ScoreEnsemble, path: ArrayLike, times: ArrayLike) -> np.ndarray:
     """Covariance of the score over members along ``path (K, p, d)`` at ``times (K,)``; ``(K, p, d, d)``."""
     path, times = np.asarray(path, dtype=float), np.asarray(times, dtype=float)
     if path.ndim != 3 or times.shape != path.shape[:1]:

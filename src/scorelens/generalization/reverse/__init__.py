@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from scorelens.generalization.reverse.random_field import FieldEnsemble, Method
+from scorelens.generalization.reverse.random_field import FieldEnsemble
 from scorelens.generalization.reverse.recursion import NOISES, GeneratedMoments, Noise, generated_moments
+from scorelens.generalization.reverse.score_ensemble import Method, ScoreEnsemble
 from scorelens.generalization.reverse.time_binned_euler import (
     euler_ensemble,
     mean_score,
@@ -18,6 +19,7 @@ __all__ = [
     "GeneratedMoments",
     "Method",
     "Noise",
+    "ScoreEnsemble",
     "euler_ensemble",
     "generated_moments",
     "mean_score",
