@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from scorelens.estimators import Empirical, streamed_softmax
+from scorelens.estimators import Empirical
+from scorelens.estimators.empirical import streamed_softmax
 
 
 def softmax_by_numpy(points: np.ndarray, x: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:

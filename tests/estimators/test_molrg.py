@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from scorelens.estimators import LowRankMixture, MixtureDenoiser, molrg
+from scorelens.estimators import LowRankMixture, MixtureDenoiser
+from scorelens.estimators.mixtures import molrg
 
 DIM = 12
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from scorelens import estimators
-from scorelens.estimators import Empirical, EmpiricalDenoiser, streamed_softmax
+from scorelens.estimators import Empirical, EmpiricalDenoiser
+from scorelens.estimators.empirical import streamed_softmax
 from scorelens.estimators.empirical.estimator import _ball
 from scorelens.estimators.empirical.nearest import Nearest, nearest
 

@@ -28,9 +28,7 @@ from scorelens.estimators.local_patch import (
     PatchLinearDenoiser,
 )
 from scorelens.estimators.members import ALL, AROUND_NETWORKS
-from scorelens.estimators.mixture import GaussianMixture
-from scorelens.estimators.mixture_denoiser import MixtureDenoiser
-from scorelens.estimators.molrg import LowRankMixture
+from scorelens.estimators.mixtures import GaussianMixture, LowRankMixture, MixtureDenoiser
 from scorelens.estimators.spectral import (
     EnergyDenoiser,
     EnergyScore,

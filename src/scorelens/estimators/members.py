@@ -9,8 +9,7 @@ from scorelens.estimators.fourier_gaussian import FourierGaussian
 from scorelens.estimators.gaussian import DiagonalGaussian, Gaussian, LowRankGaussian
 from scorelens.estimators.kernel import KernelLevels
 from scorelens.estimators.local_patch import LocalPatch, PatchLinear
-from scorelens.estimators.mixture import GaussianMixture
-from scorelens.estimators.molrg import LowRankMixture
+from scorelens.estimators.mixtures import GaussianMixture, LowRankMixture
 from scorelens.estimators.spectral import EnergyScore, TimeSeparableScore, WeightScore
 
 ALL: tuple[type[Estimator], ...] = (

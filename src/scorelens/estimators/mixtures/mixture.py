@@ -11,7 +11,7 @@ from torch import Tensor
 
 from scorelens.core import checks
 from scorelens.estimators.base import Estimator, samples
-from scorelens.estimators.mixture_denoiser import MixtureDenoiser
+from scorelens.estimators.mixtures.mixture_denoiser import MixtureDenoiser
 
 
 @final

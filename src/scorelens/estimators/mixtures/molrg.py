@@ -11,8 +11,8 @@ from torch import Tensor
 
 from scorelens.core import checks
 from scorelens.estimators.base import Estimator, samples
-from scorelens.estimators.mixture_denoiser import MixtureDenoiser
-from scorelens.estimators.subspace_start import MOST, spectral_partition
+from scorelens.estimators.mixtures.mixture_denoiser import MixtureDenoiser
+from scorelens.estimators.mixtures.subspace_start import MOST, spectral_partition
 
 _WARMEST, _COOLEST = 0.1, 1e-4
 """First and last noise level of the annealing, relative to the scale of the data."""
