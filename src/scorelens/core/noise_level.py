@@ -42,9 +42,43 @@ class NoiseLevelLaw(ABC):
         """Least and largest value of ``log(sigma)`` that is drawn."""
 
 
+class UnboundedLaw(NoiseLevelLaw, ABC):
+    """Draws every positive noise level; its density has no jumps."""
+
+    @property
+    def jumps(self) -> tuple[float, ...]:
+        return ()
+
+    @property
+    def support(self) -> tuple[float, float]:
+        return (-math.inf, math.inf)
+
+
+@dataclass(frozen=True)
+class BoundedLaw(NoiseLevelLaw, ABC):
+    """Draws ``sigma`` between ``low`` and ``high`` only, where its density jumps."""
+
+    low: float = 0.002
+    high: float = 80.0
+
+    def __post_init__(self) -> None:
+        checks.positive("low", self.low)
+        checks.positive("high", self.high)
+        if not self.high > self.low:
+            raise ValueError(f"high must exceed low, got {self.high:g} <= {self.low:g}")
+
+    @property
+    def jumps(self) -> tuple[float, ...]:
+        return self.support
+
+    @property
+    def support(self) -> tuple[float, float]:
+        return (math.log(self.low), math.log(self.high))
+
+
 @final
 @dataclass(frozen=True)
-class LogNormal(NoiseLevelLaw):
+class LogNormal(UnboundedLaw):
     """``log(sigma) ~ N(p_mean, p_std^2)``, EDM's training law.
 
     >>> float(LogNormal(-1.2, 1.2).density(np.array(-1.2)).round(6))
@@ -67,18 +101,10 @@ class LogNormal(NoiseLevelLaw):
     def log_sigma(self, normal: torch.Tensor) -> torch.Tensor:
         return self.p_mean + self.p_std * normal
 
-    @property
-    def jumps(self) -> tuple[float, ...]:
-        return ()
-
-    @property
-    def support(self) -> tuple[float, float]:
-        return (-math.inf, math.inf)
-
 
 @final
 @dataclass(frozen=True)
-class FlowTime(NoiseLevelLaw):
+class FlowTime(UnboundedLaw):
     """Time uniform on (0, 1) for straight lines ``x_t = (1 - t) x_0 + t n``: ``sigma = t / (1 - t)``.
 
     ``log(sigma)`` is logistic: what flow matching draws unless it is told otherwise.
@@ -100,27 +126,14 @@ class FlowTime(NoiseLevelLaw):
         # logit of the normal's distribution function; finite where 1 - t rounds to 0
         return torch.special.log_ndtr(normal) - torch.special.log_ndtr(-normal)
 
-    @property
-    def jumps(self) -> tuple[float, ...]:
-        return ()
-
-    @property
-    def support(self) -> tuple[float, float]:
-        return (-math.inf, math.inf)
-
 
 @final
 @dataclass(frozen=True)
-class LogUniform(NoiseLevelLaw):
+class LogUniform(BoundedLaw):
     """``log(sigma)`` uniform between the logarithms of ``low`` and ``high``."""
 
-    low: float = 0.002
-    high: float = 80.0
     name: ClassVar[str] = "loguniform"
     reference: ClassVar[str] = "preconditioned law, section 1"
-
-    def __post_init__(self) -> None:
-        _check_range(self.low, self.high)
 
     def density(self, log_sigma: np.ndarray) -> np.ndarray:
         return np.where(_inside(log_sigma, self.jumps), 1.0 / (self.jumps[1] - self.jumps[0]), 0.0)
@@ -129,18 +142,10 @@ class LogUniform(NoiseLevelLaw):
         uniform = 0.5 * (1.0 + (normal / math.sqrt(2.0)).erf())
         return self.jumps[0] + (self.jumps[1] - self.jumps[0]) * uniform
 
-    @property
-    def jumps(self) -> tuple[float, ...]:
-        return (math.log(self.low), math.log(self.high))
-
-    @property
-    def support(self) -> tuple[float, float]:
-        return (math.log(self.low), math.log(self.high))
-
 
 @final
 @dataclass(frozen=True)
-class Variance(NoiseLevelLaw):
+class Variance(BoundedLaw):
     """``sigma^2`` uniform between the squares of ``low`` and ``high``: ``lambda = sigma^2`` as a density.
 
     The density of ``log(sigma)`` is proportional to ``sigma^2``: the squared error of the score, drawn so,
@@ -151,13 +156,8 @@ class Variance(NoiseLevelLaw):
     2.666667
     """
 
-    low: float = 0.002
-    high: float = 80.0
     name: ClassVar[str] = "variance"
     reference: ClassVar[str] = "song2019b, Sec. 4.2, with its weight as a density"
-
-    def __post_init__(self) -> None:
-        _check_range(self.low, self.high)
 
     def density(self, log_sigma: np.ndarray) -> np.ndarray:
         inside = _inside(log_sigma, self.jumps)
@@ -169,21 +169,6 @@ class Variance(NoiseLevelLaw):
 
         below, above = torch.special.log_ndtr(-normal), torch.special.log_ndtr(normal)
         return 0.5 * torch.logaddexp(2.0 * self.jumps[0] + below, 2.0 * self.jumps[1] + above)
-
-    @property
-    def jumps(self) -> tuple[float, ...]:
-        return (math.log(self.low), math.log(self.high))
-
-    @property
-    def support(self) -> tuple[float, float]:
-        return (math.log(self.low), math.log(self.high))
-
-
-def _check_range(low: float, high: float) -> None:
-    checks.positive("low", low)
-    checks.positive("high", high)
-    if not high > low:
-        raise ValueError(f"high must exceed low, got {high:g} <= {low:g}")
 
 
 def _inside(log_sigma: np.ndarray, ends: tuple[float, ...]) -> np.ndarray:
