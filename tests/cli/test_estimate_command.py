@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
-import warnings
 from pathlib import Path
 
 import pytest
 
 from scorelens.analysis.named_estimators import DEFAULT, ESTIMATORS
 from scorelens.cli import options
-from scorelens.cli.main import main
 from scorelens.core.spectrum import Spectrum
-
-
-@pytest.fixture
-def scorelens(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """The command line in this process: status, standard output and error."""
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["scorelens", *arguments])
-        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        return int(stopped.value.code or 0), *capsys.readouterr()
-
-    return call
 
 
 def test_an_estimate_its_table_and_its_page_again(scorelens, tmp_path: Path):

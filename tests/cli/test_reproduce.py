@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from pathlib import Path
 
 import pytest
 
-from scorelens.cli.main import main
 from scorelens.studies.figures import ALL
-
-
-@pytest.fixture
-def scorelens(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """The command line in this process: status, standard output and error."""
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["scorelens", *arguments])
-        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        return int(stopped.value.code or 0), *capsys.readouterr()
-
-    return call
 
 
 def test_a_figure_and_its_page_again(scorelens, tmp_path: Path):
