@@ -62,7 +62,7 @@ def test_the_euler_scheme(features, n: int) -> None:
     runs, rng = 6000, np.random.default_rng(1)
     binned = TimeBinned(features, MIXTURE, VP, TIMES, n)
     start = MIXTURE.noised(float(VP.alpha(1.0)), float(VP.std(1.0))).sample(runs, rng)
-    if isinstance(features, StateFeatures) and features.breaks:
+    if isinstance(features, StateFeatures) and isinstance(features.map, Bins):
         start[:] = 0.3  # bins jump: start where trajectories stay comparable
     actual = stepwise_refits(binned, start, rng)
     with warnings.catch_warnings():

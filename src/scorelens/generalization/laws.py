@@ -9,13 +9,20 @@ from typing import NamedTuple, Self, final
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import ndtr, ndtri
+from scipy.stats.qmc import Sobol
 
 from scorelens.core import checks
 from scorelens.estimators import MixtureDenoiser
+from scorelens.generalization.posterior_of_points import posterior_of_points
 from scorelens.generalization.quadrature import GaussHermite, Pieces, Rule
 
+MANY_POINTS = 50
+"""More points than these are a data set."""
 _BLOCK = 2**21
 """Nodes times components in one block."""
+_POINT_BLOCK = 2**15
+"""Nodes in one block of points, which need no components unless their score is asked."""
 
 
 class ComponentNodes(NamedTuple):
@@ -109,6 +116,16 @@ class DataLaw:
     def n_components(self) -> int:
         return len(self.weights)
 
+    @cached_property
+    def is_points(self) -> bool:
+        """Whether every component is a point mass."""
+        return not self.covariances.any()
+
+    @property
+    def is_data_set(self) -> bool:
+        """Whether these are so many points that only averages of limited accuracy are worth their time."""
+        return self.is_points and self.n_components > MANY_POINTS
+
     @property
     def mean(self) -> np.ndarray:
         """Mean of the data, ``(d,)``."""
@@ -152,7 +169,10 @@ class DataLaw:
 
         Raises ``ValueError`` for ``std = 0`` with a singular covariance: there is no density.
         """
-        log_share, _, pull = self._posterior(*self._noisy(x, alpha, std))
+        x, alpha, std = self._noisy(x, alpha, std)
+        if self.is_data_set:
+            return posterior_of_points(self.means, x, std, alpha, self.weights).score
+        log_share, _, pull = self._posterior(x, alpha, std)
         return np.einsum("nk,nki->ni", np.exp(log_share), pull)
 
     def target_covariance(self, x: ArrayLike, alpha: float, std: float) -> np.ndarray:
@@ -162,6 +182,10 @@ class DataLaw:
         """
         checks.positive("std", std, "without noise the target has no covariance")
         x, alpha, std = self._noisy(x, alpha, std)
+        if len(x) > 1 and len(x) * self.n_components > _BLOCK:
+            size = max(_BLOCK // self.n_components, 1)
+            parts = [self.target_covariance(x[i : i + size], alpha, std) for i in range(0, len(x), size)]
+            return np.concatenate(parts)
         share = np.exp(self._posterior(x, alpha, std)[0])
         within = np.einsum("nk,kij->nij", share, self.component_target_covariance(alpha, std))
         means = alpha / std**2 * self._component_means(x, alpha, std)
@@ -190,6 +214,9 @@ class DataLaw:
 
         Averages over the law are sums over the blocks.
         """
+        if self.is_points and std > 0 and rule.same_everywhere:
+            yield from self._point_nodes(alpha, std, rule)
+            return
         size = self.means.shape
         spread = np.full((*size, size[1]), np.nan)
         if std > 0:
@@ -210,6 +237,68 @@ class DataLaw:
         z, weight = rule.nodes(centre, scale)
         mean = -(z / scale) @ vectors[k].T if std > 0 else np.full_like(z, np.nan)
         return centre + (z * scale) @ vectors[k].T, self.weights[k] * weight, np.full(len(z), k), mean
+
+    def _point_nodes(self, alpha: float, std: float, rule: Rule) -> Iterator[ComponentNodes]:
+        """`component_nodes` of points, which all have the same nodes around them."""
+        z, weight = rule.nodes(np.zeros(self.dim), np.full(self.dim, std))
+        size = max(_POINT_BLOCK // len(z), 1)
+        for start in range(0, self.n_components, size):
+            place = np.arange(start, min(start + size, self.n_components))
+            x = alpha * self.means[place, None] + std * z
+            weights = np.outer(self.weights[place], weight).ravel()
+            target = np.tile(-z / std, (len(place), 1))
+            yield ComponentNodes(
+                x.reshape(-1, self.dim), weights, np.repeat(place, len(z)), target, self.covariances
+            )
+
+    def step_nodes(self, alpha: float, std: float, breaks: np.ndarray) -> ComponentNodes:
+        """Nodes on a line, exact for what is constant in ``x`` between ``breaks`` and quadratic in the target.
+
+        One per component and interval, with the target's moments given both: those of a truncated normal
+        ([G13]). Raises ``ValueError`` in more dimensions.
+        """
+        edges = pieces(self.dim, 1.0, breaks).breaks
+        variance = alpha**2 * self.covariances[:, 0, 0] + std**2
+        ends = np.r_[-np.inf, edges, np.inf]
+        scale = np.sqrt(variance)[:, None]
+        mass, mean, spread = truncated_moments((ends - alpha * self.means) / scale)
+        inside = np.r_[edges[0] - std, (ends[1:-2] + ends[2:-1]) / 2, edges[-1] + std]
+        within = self.component_target_covariance(alpha, std)[:, :, 0] + spread / variance[:, None]
+        held = mass > 0
+        return ComponentNodes(
+            np.broadcast_to(inside, mass.shape)[held][:, None],
+            (self.weights[:, None] * mass)[held],
+            np.arange(held.sum()),
+            (-mean / scale)[held][:, None],
+            within[held][:, None, None],
+        )
+
+    def drawn_nodes(self, alpha: float, std: float, count: int) -> Iterator[ComponentNodes]:
+        """At least ``count`` draws in place of nodes, for points and ``std`` > 0: the same at every call.
+
+        Every point is drawn equally often, with quasi-random noise. A product rule around each point would
+        take far more nodes for the same accuracy.
+        """
+        place, z = self._draws(max(count, self.n_components))
+        weight = self.weights[place] / np.bincount(place, minlength=self.n_components)[place]
+        for start in range(0, len(z), _POINT_BLOCK):
+            part = slice(start, start + _POINT_BLOCK)
+            x = alpha * self.means[place[part]] + std * z[part]
+            yield ComponentNodes(x, weight[part], place[part], -z[part] / std, self.covariances)
+
+    def _draws(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Components ``(n,)`` and standard normal noise ``(n, d)``, ``n`` a power of two."""
+        power = int(np.ceil(np.log2(count)))
+        if power not in self._known_draws:
+            uniform = Sobol(self.dim, rng=np.random.default_rng(0)).random_base2(power)
+            place = np.random.default_rng(1).permutation(np.arange(2**power) % self.n_components)
+            inside = np.clip(uniform, np.finfo(float).eps, 1 - np.finfo(float).eps)
+            self._known_draws[power] = place, ndtri(inside)
+        return self._known_draws[power]
+
+    @cached_property
+    def _known_draws(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+        return {}
 
     def point_directions(self) -> np.ndarray:
         """Projector on the directions in which each component is a point, ``(k, d, d)``."""
@@ -271,6 +360,23 @@ def pieces(dim: int, width: float, breaks: np.ndarray) -> Pieces:
     if dim != 1:
         raise ValueError(f"breaks need a line, got {dim} dimensions; bins are features of one coordinate")
     return Pieces(width, tuple(float(b) for b in np.ravel(breaks)))
+
+
+def truncated_moments(ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mass, mean and variance of a standard normal between consecutive ``ends (k, m + 1)``; ``(k, m)`` each.
+
+    >>> [float(one.round(4)[0, 0]) for one in truncated_moments(np.array([[-1.0, 1.0]]))]
+    [0.6827, 0.0, 0.2911]
+    """
+    left, right = ends[:, :-1], ends[:, 1:]
+    # the upper tail is the lower one mirrored: no difference of two numbers near 1
+    mass = np.where(left > 0, ndtr(-left) - ndtr(-right), ndtr(right) - ndtr(left))
+    density = np.exp(-(ends**2) / 2) / np.sqrt(2 * np.pi)
+    moment = np.where(np.isfinite(ends), ends, 0.0) * density
+    inside = np.where(mass > 0, mass, 1.0)
+    mean = -np.diff(density, axis=1) / inside
+    variance = 1 - np.diff(moment, axis=1) / inside - mean**2
+    return mass, mean, np.clip(variance, 0.0, 1.0)
 
 
 def _level(alpha: float, std: float) -> tuple[float, float]:

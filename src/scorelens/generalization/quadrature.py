@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar, final
+from typing import ClassVar, TypeVar, final
 
 import numpy as np
 from scipy.special import roots_hermitenorm
@@ -77,6 +77,9 @@ def refined(
 class Rule(ABC):
     """Nodes and weights for the average over ``N(mean, diag(scale^2))``, in units of ``scale``."""
 
+    same_everywhere: ClassVar[bool]
+    """Whether the nodes do not depend on the mean."""
+
     @abstractmethod
     def axis(self, mean: float, scale: float) -> tuple[np.ndarray, np.ndarray]:
         """Nodes ``z`` and weights of one axis with ``scale > 0``; the weights sum to one."""
@@ -93,6 +96,7 @@ class GaussHermite(Rule):
     """Exact for polynomials of degree up to ``2 order - 1``."""
 
     order: int
+    same_everywhere: ClassVar[bool] = True
 
     def axis(self, mean: float, scale: float) -> tuple[np.ndarray, np.ndarray]:
         return _hermite(self.order)
@@ -105,6 +109,7 @@ class Trapezoid(Rule):
     the nearest pole from the real axis in standard deviations (none for waves and polynomials)."""
 
     step: float
+    same_everywhere: ClassVar[bool] = True
 
     def axis(self, mean: float, scale: float) -> tuple[np.ndarray, np.ndarray]:
         return _trapezoid(self.step)
@@ -117,6 +122,7 @@ class Pieces(Rule):
 
     width: float
     breaks: tuple[float, ...] = ()
+    same_everywhere: ClassVar[bool] = False
 
     def axis(self, mean: float, scale: float) -> tuple[np.ndarray, np.ndarray]:
         jumps = (np.asarray(self.breaks, dtype=float) - mean) / scale

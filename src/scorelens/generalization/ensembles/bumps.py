@@ -76,8 +76,7 @@ class BumpFeatures(ScoreFeatures):
     def frequency(self) -> float | None:
         return None
 
-    @property
-    def breaks(self) -> tuple[float, ...]:
+    def breaks(self, level: Level) -> tuple[float, ...]:
         return ()
 
     def time_breaks(self, start: float, stop: float) -> np.ndarray:

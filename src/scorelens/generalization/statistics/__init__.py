@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scorelens.generalization.statistics.affine_points import AffineOfPoints
 from scorelens.generalization.statistics.features import (
     Level,
     MixtureFeatures,
@@ -17,6 +18,7 @@ from scorelens.generalization.statistics.finite_samples import (
 )
 from scorelens.generalization.statistics.moments import feature_products, target_moment, target_products
 from scorelens.generalization.statistics.one_time import OneTime
+from scorelens.generalization.statistics.placed import PlacedFeatures, StateBumps
 from scorelens.generalization.statistics.regression import ScoreRegression, check_samples
 from scorelens.generalization.statistics.shared_weights import SharedWeights
 from scorelens.generalization.statistics.small_time import (
@@ -37,6 +39,7 @@ from scorelens.generalization.statistics.special_cases import (
 from scorelens.generalization.statistics.times import TimeFunction, TrainingTimes
 
 __all__ = [
+    "AffineOfPoints",
     "BinScore",
     "Growth",
     "Leading",
@@ -44,11 +47,13 @@ __all__ = [
     "Measured",
     "MixtureFeatures",
     "OneTime",
+    "PlacedFeatures",
     "ScoreFeatures",
     "ScoreRegression",
     "SeparableFeatures",
     "SharedWeights",
     "SmallTimePrediction",
+    "StateBumps",
     "StateFeatures",
     "TimeFunction",
     "TrainingTimes",

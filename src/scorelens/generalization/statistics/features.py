@@ -52,10 +52,9 @@ class ScoreFeatures(ABC):
     def frequency(self) -> float | None:
         """Largest frequency of features that are waves, 0 for polynomials, None for others."""
 
-    @property
     @abstractmethod
-    def breaks(self) -> tuple[float, ...]:
-        """Points of the line where a feature jumps."""
+    def breaks(self, level: Level) -> tuple[float, ...]:
+        """Points of the line where a feature jumps; with any, all are constant between them."""
 
     @abstractmethod
     def time_breaks(self, start: float, stop: float) -> np.ndarray:
@@ -113,8 +112,7 @@ class StateFeatures(ScoreFeatures):
             return float(np.linalg.norm(self.map.frequencies, axis=1).max())
         return None if self.degree is None else 0.0
 
-    @property
-    def breaks(self) -> tuple[float, ...]:
+    def breaks(self, level: Level) -> tuple[float, ...]:
         return tuple(self.map.edges.tolist()) if isinstance(self.map, Bins) else ()
 
     def time_breaks(self, start: float, stop: float) -> np.ndarray:
@@ -156,9 +154,8 @@ class SeparableFeatures(ScoreFeatures):
     def frequency(self) -> float | None:
         return self.state.frequency
 
-    @property
-    def breaks(self) -> tuple[float, ...]:
-        return self.state.breaks
+    def breaks(self, level: Level) -> tuple[float, ...]:
+        return self.state.breaks(level)
 
     def time_breaks(self, start: float, stop: float) -> np.ndarray:
         return self.times.breaks(start, stop)
@@ -205,8 +202,7 @@ class MixtureFeatures(ScoreFeatures):
     def frequency(self) -> float | None:
         return 0.0 if self.law.n_components == 1 else None
 
-    @property
-    def breaks(self) -> tuple[float, ...]:
+    def breaks(self, level: Level) -> tuple[float, ...]:
         return ()
 
     def time_breaks(self, start: float, stop: float) -> np.ndarray:

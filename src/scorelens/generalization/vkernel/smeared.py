@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from scorelens.core import checks
 from scorelens.generalization.laws import DataLaw, pieces
 from scorelens.generalization.quadrature import Rule, Trapezoid, refined
-from scorelens.generalization.statistics import OneTime, ScoreFeatures
+from scorelens.generalization.statistics import Level, OneTime, ScoreFeatures
 from scorelens.generalization.vkernel.all_steps import SMOOTH_FACTOR
 from scorelens.generalization.vkernel.time_binned import TimeBinned
 from scorelens.generalization.vkernel.validity import warn_outside
@@ -134,7 +134,7 @@ class SmearedLaw:
 
         No step of the nodes is wider than ``resolution``, in units of a component's scale.
         """
-        edges = np.asarray(self.features.breaks)
+        edges = np.asarray(self.features.breaks(Level(1.0, 0.0)))
         rules: list[Rule] = [Trapezoid(step) for step in _STEPS if step <= resolution]
         if len(edges):
             widths = [width for width in _WIDTHS if width <= 4 * resolution]
