@@ -34,20 +34,8 @@ def _product(layers: Sequence[Tensor], depth: int) -> Tensor:
     return torch.linalg.matrix_power(layers[0], depth) if len(layers) == 1 else reduce(torch.matmul, layers)
 
 
-@final
-class DeepLinearTwin(DenseDenoiserTwin):
-    """``D(x) = A_1 A_2 ... A_depth x + b``, or ``A^depth x + b`` with one ``tied`` layer: twin of
-    `DeepLinear`.
-
-    ``layers`` are their starts, ``depth`` of them or one if tied, each ``(d, d)`` or ``(s, d, d)``.
-
-    >>> twin = DeepLinearTwin.aligned([1.0], np.eye(2), depth=3, initial_gain=0.125)
-    >>> len(twin.layers), twin.layers[0].diagonal(dim1=-2, dim2=-1).tolist()
-    (3, [[0.5, 0.5]])
-    """
-
-    law: ClassVar[str] = "deep"
-    reference: ClassVar[str] = "wang2025, App. F.3; learning dynamics (9.1)"
+class _DeepTwin(DenseDenoiserTwin):
+    """``depth`` square layers, or one that is ``tied`` and used ``depth`` times."""
 
     def __init__(
         self,
@@ -62,6 +50,38 @@ class DeepLinearTwin(DenseDenoiserTwin):
         starts = _stack(layers, depth, tied)
         super().__init__(sigmas, starts[0].shape[-1], starts, bias, dtype)
         self.depth, self.tied = depth, tied
+
+    @classmethod
+    def random(
+        cls,
+        sigmas: Any,
+        dim: int,
+        generator: torch.Generator,
+        *,
+        depth: int = 3,
+        tied: bool = False,
+        scale: float = 0.1,
+        dtype: torch.dtype = torch.float64,
+    ) -> Self:
+        """Entries of all of ``layers`` normal with standard deviation ``scale``, the same at every level."""
+        layers = [draw((dim, dim), scale, generator) for _ in range(1 if tied else depth)]
+        return cls(sigmas, layers, depth=depth, tied=tied, dtype=dtype)
+
+
+@final
+class DeepLinearTwin(_DeepTwin):
+    """``D(x) = A_1 A_2 ... A_depth x + b``, or ``A^depth x + b`` with one ``tied`` layer: twin of
+    `DeepLinear`.
+
+    ``layers`` are their starts, ``depth`` of them or one if tied, each ``(d, d)`` or ``(s, d, d)``.
+
+    >>> twin = DeepLinearTwin.aligned([1.0], np.eye(2), depth=3, initial_gain=0.125)
+    >>> len(twin.layers), twin.layers[0].diagonal(dim1=-2, dim2=-1).tolist()
+    (3, [[0.5, 0.5]])
+    """
+
+    law: ClassVar[str] = "deep"
+    reference: ClassVar[str] = "wang2025, App. F.3; learning dynamics (9.1)"
 
     @classmethod
     def aligned(
@@ -89,28 +109,12 @@ class DeepLinearTwin(DenseDenoiserTwin):
         layers = [along(eigenvectors, value) for value in values]
         return cls(sigmas, layers, depth=depth, tied=tied, dtype=dtype)
 
-    @classmethod
-    def random(
-        cls,
-        sigmas: Any,
-        dim: int,
-        generator: torch.Generator,
-        *,
-        depth: int = 3,
-        tied: bool = False,
-        scale: float = 0.1,
-        dtype: torch.dtype = torch.float64,
-    ) -> Self:
-        """Entries of all layers normal with standard deviation ``scale``, the same at every level."""
-        layers = [draw((dim, dim), scale, generator) for _ in range(1 if tied else depth)]
-        return cls(sigmas, layers, depth=depth, tied=tied, dtype=dtype)
-
     def compose(self, layers: Sequence[Tensor]) -> Tensor:
         return _product(layers, self.depth)
 
 
 @final
-class DeepResidualTwin(DenseDenoiserTwin):
+class DeepResidualTwin(_DeepTwin):
     """``D(x) = (I + A_1) (I + A_2) ... (I + A_depth) x + b``, or ``(I + A)^depth x + b`` with one ``tied``
     layer: twin of `DeepResidual`.
 
@@ -123,20 +127,6 @@ class DeepResidualTwin(DenseDenoiserTwin):
 
     law: ClassVar[str] = "deep-residual"
     reference: ClassVar[str] = "wang2025, App. F.3.1; learning dynamics, section 9.1"
-
-    def __init__(
-        self,
-        sigmas: Any,
-        layers: Sequence[Any],
-        bias: Any = None,
-        *,
-        depth: int,
-        tied: bool = False,
-        dtype: torch.dtype = torch.float64,
-    ) -> None:
-        starts = _stack(layers, depth, tied)
-        super().__init__(sigmas, starts[0].shape[-1], starts, bias, dtype)
-        self.depth, self.tied = depth, tied
 
     @classmethod
     def aligned(
@@ -152,22 +142,6 @@ class DeepResidualTwin(DenseDenoiserTwin):
         """Every ``A`` starts with ``initial_layer`` along each eigenvector, a scalar or ``(d,)``."""
         checks.at_least("depth", depth, 1)
         layers = [along(eigenvectors, initial_layer)] * (1 if tied else depth)
-        return cls(sigmas, layers, depth=depth, tied=tied, dtype=dtype)
-
-    @classmethod
-    def random(
-        cls,
-        sigmas: Any,
-        dim: int,
-        generator: torch.Generator,
-        *,
-        depth: int = 3,
-        tied: bool = False,
-        scale: float = 0.1,
-        dtype: torch.dtype = torch.float64,
-    ) -> Self:
-        """Entries of every ``A`` normal with standard deviation ``scale``, the same at every level."""
-        layers = [draw((dim, dim), scale, generator) for _ in range(1 if tied else depth)]
         return cls(sigmas, layers, depth=depth, tied=tied, dtype=dtype)
 
     def compose(self, layers: Sequence[Tensor]) -> Tensor:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, Self, final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 
 from scorelens.networks.twins.base import Affine
 from scorelens.networks.twins.dense import DenseTwin
-from scorelens.networks.twins.one_layer import square
-from scorelens.networks.twins.start import along, draw
-from scorelens.networks.twins.two_layer import checked_factor, tied_start
+from scorelens.networks.twins.one_layer import FreeMatrixTwin
+from scorelens.networks.twins.two_layer import TiedFactorTwin
 
 
 class FlowTwin(DenseTwin):
@@ -51,7 +49,7 @@ def _denoiser_of(velocity: Affine, time: Tensor) -> Affine:
 
 
 @final
-class FlowOneLayerTwin(FlowTwin):
+class FlowOneLayerTwin(FreeMatrixTwin, FlowTwin):
     """``v = W x_t + b``, every entry free: twin of `FlowOneLayer` from an aligned start.
 
     ``weight`` is ``(d, d)`` or ``(s, d, d)``, ``bias`` ``(d,)`` or ``(s, d)``.
@@ -64,40 +62,9 @@ class FlowOneLayerTwin(FlowTwin):
     law: ClassVar[str] = "flow-one-layer"
     reference: ClassVar[str] = "wang2025, Appendix H.2"
 
-    def __init__(
-        self, sigmas: Any, weight: Any, bias: Any = None, *, dtype: torch.dtype = torch.float64
-    ) -> None:
-        start = square("weight", weight)
-        super().__init__(sigmas, start.shape[-1], [start], bias, dtype)
-
-    @classmethod
-    def aligned(
-        cls, sigmas: Any, eigenvectors: Any, initial_gain: Any = 0.0, *, dtype: torch.dtype = torch.float64
-    ) -> Self:
-        """The velocity starts with ``initial_gain`` along each of ``eigenvectors (d, d)``, scalar or
-        ``(d,)``."""
-        return cls(sigmas, along(eigenvectors, initial_gain), dtype=dtype)
-
-    @classmethod
-    def random(
-        cls,
-        sigmas: Any,
-        dim: int,
-        generator: torch.Generator,
-        *,
-        scale: float = 0.1,
-        dtype: torch.dtype = torch.float64,
-    ) -> Self:
-        """Weights and biases normal with standard deviation ``scale``, the same at every level."""
-        weight, bias = draw((dim, dim), scale, generator), draw((dim,), scale, generator)
-        return cls(sigmas, weight, bias, dtype=dtype)
-
-    def compose(self, layers: Sequence[Tensor]) -> Tensor:
-        return layers[0]
-
 
 @final
-class FlowTwoLayerTwin(FlowTwin):
+class FlowTwoLayerTwin(TiedFactorTwin, FlowTwin):
     """``v = P P^T x_t + b``: twin of `FlowTwoLayer` from an aligned start.
 
     ``P`` starts at ``factor``, ``(d, rank)`` or ``(s, d, rank)``.
@@ -109,34 +76,3 @@ class FlowTwoLayerTwin(FlowTwin):
 
     law: ClassVar[str] = "flow-two-layer"
     reference: ClassVar[str] = "wang2025, Appendix H.3"
-
-    def __init__(
-        self, sigmas: Any, factor: Any, bias: Any = None, *, dtype: torch.dtype = torch.float64
-    ) -> None:
-        start = checked_factor("factor", factor)
-        super().__init__(sigmas, start.shape[-2], [start], bias, dtype)
-
-    @classmethod
-    def aligned(
-        cls, sigmas: Any, eigenvectors: Any, initial_gain: Any = 0.1, *, dtype: torch.dtype = torch.float64
-    ) -> Self:
-        """The velocity starts with ``initial_gain >= 0`` along each of ``eigenvectors (d, d)``, scalar or
-        ``(d,)``."""
-        return cls(sigmas, tied_start(eigenvectors, initial_gain), dtype=dtype)
-
-    @classmethod
-    def random(
-        cls,
-        sigmas: Any,
-        dim: int,
-        generator: torch.Generator,
-        *,
-        rank: int | None = None,
-        scale: float = 0.1,
-        dtype: torch.dtype = torch.float64,
-    ) -> Self:
-        """Entries of ``P`` normal with standard deviation ``scale``, the same at every level."""
-        return cls(sigmas, draw((dim, dim if rank is None else rank), scale, generator), dtype=dtype)
-
-    def compose(self, layers: Sequence[Tensor]) -> Tensor:
-        return layers[0] @ layers[0].mT

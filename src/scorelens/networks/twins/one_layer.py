@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from scorelens.core import checks
-from scorelens.networks.twins.dense import DenseDenoiserTwin
+from scorelens.networks.twins.dense import DenseDenoiserTwin, DenseTwin
 from scorelens.networks.twins.start import along, draw
 
 
@@ -22,20 +22,8 @@ def square(name: str, start: Any) -> np.ndarray:
     return matrix
 
 
-@final
-class OneLayerTwin(DenseDenoiserTwin):
-    """``D(x) = W x + b``, every entry free: twin of `OneLayer` from an aligned start on centred data, and of
-    `DenseOneLayer` from any start on data of any mean.
-
-    ``weight`` is ``(d, d)`` or ``(s, d, d)``, ``bias`` ``(d,)`` or ``(s, d)``.
-
-    >>> twin = OneLayerTwin.aligned([1.0, 0.1], np.eye(2), initial_gain=0.3)
-    >>> twin(torch.ones(1, 2), 0.1)
-    tensor([[0.3000, 0.3000]], grad_fn=<ViewBackward0>)
-    """
-
-    law: ClassVar[str] = "one-layer"
-    reference: ClassVar[str] = "wang2025, Prop. 4.2, Prop. D.2"
+class FreeMatrixTwin(DenseTwin):
+    """One layer, every entry of its matrix free: what is trained is ``W x + b``."""
 
     def __init__(
         self, sigmas: Any, weight: Any, bias: Any = None, *, dtype: torch.dtype = torch.float64
@@ -66,6 +54,22 @@ class OneLayerTwin(DenseDenoiserTwin):
 
     def compose(self, layers: Sequence[Tensor]) -> Tensor:
         return layers[0]
+
+
+@final
+class OneLayerTwin(FreeMatrixTwin, DenseDenoiserTwin):
+    """``D(x) = W x + b``, every entry free: twin of `OneLayer` from an aligned start on centred data, and of
+    `DenseOneLayer` from any start on data of any mean.
+
+    ``weight`` is ``(d, d)`` or ``(s, d, d)``, ``bias`` ``(d,)`` or ``(s, d)``.
+
+    >>> twin = OneLayerTwin.aligned([1.0, 0.1], np.eye(2), initial_gain=0.3)
+    >>> twin(torch.ones(1, 2), 0.1)
+    tensor([[0.3000, 0.3000]], grad_fn=<ViewBackward0>)
+    """
+
+    law: ClassVar[str] = "one-layer"
+    reference: ClassVar[str] = "wang2025, Prop. 4.2, Prop. D.2"
 
 
 @final

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from scorelens.core import checks
-from scorelens.networks.twins.dense import DenseDenoiserTwin
+from scorelens.networks.twins.dense import DenseDenoiserTwin, DenseTwin
 from scorelens.networks.twins.start import draw, orthonormal, per_mode
 
 
@@ -30,18 +30,8 @@ def tied_start(eigenvectors: Any, initial_gain: Any) -> Tensor:
     return frame * gains.sqrt()
 
 
-@final
-class SymmetricTwoLayerTwin(DenseDenoiserTwin):
-    """``D(x) = P P^T x + b``: twin of `SymmetricTwoLayer` from an aligned start.
-
-    ``P`` starts at ``factor``, ``(d, rank)`` or ``(s, d, rank)``: at most ``rank`` modes are ever learned.
-
-    >>> SymmetricTwoLayerTwin.aligned([1.0], np.eye(2), initial_gain=0.25).layers[0].tolist()
-    [[[0.5, 0.0], [0.0, 0.5]]]
-    """
-
-    law: ClassVar[str] = "two-layer"
-    reference: ClassVar[str] = "wang2025, Prop. 5.1"
+class TiedFactorTwin(DenseTwin):
+    """Two tied layers: what is trained is ``P P^T x + b``."""
 
     def __init__(
         self, sigmas: Any, factor: Any, bias: Any = None, *, dtype: torch.dtype = torch.float64
@@ -72,6 +62,20 @@ class SymmetricTwoLayerTwin(DenseDenoiserTwin):
 
     def compose(self, layers: Sequence[Tensor]) -> Tensor:
         return layers[0] @ layers[0].mT
+
+
+@final
+class SymmetricTwoLayerTwin(TiedFactorTwin, DenseDenoiserTwin):
+    """``D(x) = P P^T x + b``: twin of `SymmetricTwoLayer` from an aligned start.
+
+    ``P`` starts at ``factor``, ``(d, rank)`` or ``(s, d, rank)``: at most ``rank`` modes are ever learned.
+
+    >>> SymmetricTwoLayerTwin.aligned([1.0], np.eye(2), initial_gain=0.25).layers[0].tolist()
+    [[[0.5, 0.0], [0.0, 0.5]]]
+    """
+
+    law: ClassVar[str] = "two-layer"
+    reference: ClassVar[str] = "wang2025, Prop. 5.1"
 
 
 @final
