@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 from scorelens.core.arrays import namespace
-from scorelens.core.processes.base import NoiseProcess
-from scorelens.core.processes.linear_rate import LinearRate
+from scorelens.core.processes.linear_rate import LinearRateProcess
 
 
 @final
 @dataclass(frozen=True)
-class SubVariancePreserving(NoiseProcess):
+class SubVariancePreserving(LinearRateProcess):
     """``dx = -beta/2 x dt + sqrt(beta (1 - exp(-2B))) dw`` with linear ``beta``, ``B = int beta``.
 
     ``alpha = exp(-B/2)`` and ``std = 1 - exp(-B)``: the noise tends to 1. The formula
@@ -23,29 +22,12 @@ class SubVariancePreserving(NoiseProcess):
     1.0
     """
 
-    beta_min: float = 0.1
-    beta_max: float = 20.0
     name: ClassVar[str] = "sub-vp"
     reference: ClassVar[str] = "song2021, Eqs. 12 and 29; generalisation, [G1]"
-    time_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    end_is_singular: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        LinearRate(self.beta_min, self.beta_max)  # refuses a bad rate at once
-
-    @property
-    def _rate(self) -> LinearRate:
-        return LinearRate(self.beta_min, self.beta_max)
-
-    def _alpha(self, t: Any) -> Any:
-        return namespace(t).exp(-0.5 * self._rate.integral(t))
 
     def _sigma(self, t: Any) -> Any:
         # [G1]: std = 1 - alpha^2, hence sigma = 1/alpha - alpha
         return 2 * namespace(t).sinh(0.5 * self._rate.integral(t))
-
-    def _drift(self, t: Any) -> Any:
-        return -0.5 * self._rate.at(t)
 
     def _diffusion(self, t: Any) -> Any:
         xp = namespace(t)

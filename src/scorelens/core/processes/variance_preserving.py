@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 from scorelens.core.arrays import namespace
-from scorelens.core.processes.base import NoiseProcess
-from scorelens.core.processes.linear_rate import LinearRate
+from scorelens.core.processes.linear_rate import LinearRateProcess
 
 
 @final
 @dataclass(frozen=True)
-class VariancePreserving(NoiseProcess):
+class VariancePreserving(LinearRateProcess):
     """``dx = -beta/2 x dt + sqrt(beta) dw`` with linear ``beta``: DDPM in continuous time.
 
     ``alpha^2 + std^2 = 1``; with ``B = int beta``: ``alpha = exp(-B/2)``, ``sigma^2 = exp(B) - 1``.
@@ -22,29 +21,12 @@ class VariancePreserving(NoiseProcess):
     1.0
     """
 
-    beta_min: float = 0.1
-    beta_max: float = 20.0
     name: ClassVar[str] = "vp"
     reference: ClassVar[str] = "song2021, Eqs. 11 and 29, Appendix C"
-    time_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    end_is_singular: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        LinearRate(self.beta_min, self.beta_max)  # refuses a bad rate at once
-
-    @property
-    def _rate(self) -> LinearRate:
-        return LinearRate(self.beta_min, self.beta_max)
-
-    def _alpha(self, t: Any) -> Any:
-        return namespace(t).exp(-0.5 * self._rate.integral(t))
 
     def _sigma(self, t: Any) -> Any:
         xp = namespace(t)
         return xp.sqrt(xp.expm1(self._rate.integral(t)))
-
-    def _drift(self, t: Any) -> Any:
-        return -0.5 * self._rate.at(t)
 
     def _diffusion(self, t: Any) -> Any:
         return namespace(t).sqrt(self._rate.at(t))
