@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scorelens.core import checks
 
 ETA = 0.99
-"""Share of the Frobenius norm that the energy rank keeps by default (wang2024): 0.9801 of the squares."""
+"""Share of the Frobenius norm that the energy rank keeps (wang2024molrg): 0.9801 of the squares."""
 
 
 class EffectiveRanks(NamedTuple):

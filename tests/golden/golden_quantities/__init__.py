@@ -8,6 +8,7 @@ from golden_quantities import (
     estimators,
     flow,
     generalization,
+    geometry,
     layers,
     objectives,
     one_layer,
@@ -26,6 +27,7 @@ ROOMS = (
     objectives,
     estimators,
     generalization,
+    geometry,
 )
 TABLE = {
     (model, quantity): function

@@ -30,7 +30,7 @@ def _proxy_covariance(p: Params) -> np.ndarray:
     return (denoiser.posterior_covariance(x, sigma) * p["alpha"] ** 2 / p["sigma"] ** 4).numpy()
 
 
-def _mixture(p: Params) -> tuple[estimators.MixtureDenoiser, Tensor, float]:
+def mixture(p: Params) -> tuple[estimators.MixtureDenoiser, Tensor, float]:
     weights, subspaces, variances, means = (
         [np.array(mode[key]) for mode in p["modes"]] for key in ("pi", "U", "lam", "mean")
     )
@@ -39,17 +39,17 @@ def _mixture(p: Params) -> tuple[estimators.MixtureDenoiser, Tensor, float]:
 
 
 def _posterior(p: Params) -> dict[str, Any]:
-    denoiser, x, sigma = _mixture(p)
+    denoiser, x, sigma = mixture(p)
     return {"mean": denoiser(x, sigma).numpy(), "weights": denoiser.responsibilities(x, sigma).numpy()}
 
 
 def _jacobian(p: Params) -> np.ndarray:
-    denoiser, x, sigma = _mixture(p)
+    denoiser, x, sigma = mixture(p)
     return (denoiser.jacobian(x, sigma) / p["s"]).numpy()
 
 
 def _posterior_covariance(p: Params) -> np.ndarray:
-    denoiser, x, sigma = _mixture(p)
+    denoiser, x, sigma = mixture(p)
     return denoiser.posterior_covariance(x, sigma).numpy()
 
 
