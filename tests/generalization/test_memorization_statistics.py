@@ -68,18 +68,18 @@ def test_a_standard_error_is_that_of_a_mean() -> None:
     assert standard_error(values) == pytest.approx(stats.sem(values))
 
 
-@pytest.mark.parametrize(("rate", "h"), [(None, 99), (0.05, 99), (0.25, 39)])
-def test_false_alarms_come_as_often_as_stated(rate: float | None, h: int) -> None:
+@pytest.mark.parametrize(("rate", "h"), [(0.01, 99), (0.05, 99), (0.25, 39)])
+def test_false_alarms_come_as_often_as_stated(rate: float, h: int) -> None:
     generator = np.random.default_rng(h)
     counts, p_values, stated = [], [], 0.0
     for _ in range(1200):
         held_out, fresh = generator.exponential(size=h), generator.exponential(size=40)
-        found = near_copies(fresh, held_out, rate)
+        found = near_copies(fresh, held_out, false_alarm=rate)
         counts.append(found.count)
         p_values.append(found.p_value)
         stated = found.false_alarm
         assert found.held_out_flagged == round(stated * (h + 1)) - 1
-    assert stated == pytest.approx(1 / (h + 1) if rate is None else rate)
+    assert stated == pytest.approx(rate)
     mean, error = np.mean(counts) / 40, np.std(counts) / 40 / np.sqrt(1200)
     assert abs(mean - stated) < 4 * error
     assert error < 0.15 * stated

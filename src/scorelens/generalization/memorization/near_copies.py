@@ -1,14 +1,13 @@
-"""Samples that lie closer to a training point than fresh data ever do."""
+"""Samples that lie closer to a training point than fresh data do."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
-from scipy import stats
 
+from scorelens.generalization.memorization.calibration import Calibration, calibrate, calibrate_rate
 from scorelens.generalization.memorization.intervals import Estimate, share
 
 
@@ -28,22 +27,36 @@ def nearness(distances: np.ndarray) -> np.ndarray:
 @final
 @dataclass(frozen=True, eq=False)
 class NearCopies:
-    """Samples whose `nearness` lies below a ``threshold`` that fresh data rarely pass.
+    """Samples whose `nearness` is 0, or below a threshold that fresh data rarely pass.
 
     - ``flagged``: mask ``(n,)`` of the samples.
     - ``share``: of the samples flagged, with its Clopper-Pearson interval.
-    - ``false_alarm``: the probability that a fresh point of the data's law is flagged, averaged over held-out
-      sets: ``rank / (n_held_out + 1)``, exactly, for any law without ties.
-    - ``p_value``: the probability that as many of ``n`` fresh points would be flagged, exact likewise.
-    - ``held_out_flagged``: how many held-out points are flagged, ``rank - 1`` (0 at the strictest threshold).
+    - ``p_value``: the probability that as many of ``n`` fresh points would be flagged, or a bound on it.
+    - ``calibration``: the threshold, and how rarely fresh data pass it; see `Calibration`.
+    - ``held_out_flagged``: how many held-out points are flagged: those that are training points, unless a
+      rate of false alarms was asked for.
     """
 
     flagged: np.ndarray = field(repr=False)
     share: Estimate
-    threshold: float
-    false_alarm: float
     p_value: float
+    calibration: Calibration
     held_out_flagged: int
+
+    @property
+    def threshold(self) -> float:
+        """Of `nearness`; samples below it are flagged."""
+        return self.calibration.threshold
+
+    @property
+    def false_alarm(self) -> float:
+        """The probability that a fresh point is flagged."""
+        return self.calibration.false_alarm
+
+    @property
+    def family_wise(self) -> float:
+        """The probability that any of as many fresh points as there are samples is flagged, at most."""
+        return self.calibration.family_wise
 
     @property
     def count(self) -> int:
@@ -57,30 +70,30 @@ class NearCopies:
 
 
 def near_copies(
-    scores: np.ndarray, held_out_scores: np.ndarray, false_alarm: float | None = None, level: float = 0.95
+    scores: np.ndarray,
+    held_out_scores: np.ndarray,
+    *,
+    family_wise: float = 0.05,
+    false_alarm: float | None = None,
+    level: float = 0.95,
 ) -> NearCopies:
-    """Samples with `nearness` ``scores (n,)`` below an order statistic of those of held-out points ``(h,)``.
+    """Samples whose `nearness` ``scores (n,)`` is 0 or below what ``held_out_scores (h,)`` calibrate.
 
-    ``false_alarm`` is the largest rate of false alarms allowed; without it the threshold is the strictest
-    that ``h`` points can calibrate, their smallest score, with rate ``1 / (h + 1)``. Raises ``ValueError``
-    for a rate that so few held-out points cannot calibrate.
+    ``family_wise`` is the probability, at most, that any of ``n`` fresh points is flagged. ``false_alarm``
+    asks instead for the largest rate of false alarms per fresh point. Raises ``ValueError`` for probabilities
+    beyond 0 to 1, and a rate that so few held-out points cannot calibrate.
 
     >>> held_out = np.linspace(0.5, 1, 99)
     >>> found = near_copies(np.array([0.1, 0.7, 0.8]), held_out)
-    >>> found.flagged, found.false_alarm, round(found.p_value, 4)
-    (array([ True, False, False]), 0.01, 0.0294)
+    >>> found.flagged, found.calibration.status, round(found.p_value, 4)
+    (array([ True, False, False]), 'counted', 0.0294)
     """
-    n, h = len(scores), len(held_out_scores)
-    rank = 1 if false_alarm is None else math.floor(false_alarm * (h + 1) * (1 + 1e-12))
-    if not 1 <= rank <= h:
-        raise ValueError(
-            f"a false-alarm rate of {false_alarm:g} cannot be calibrated with {h} held-out points; choose "
-            f"one between {1 / (h + 1):.3g} and {h / (h + 1):.3g}, or hold out more"
-        )
-    threshold = float(np.sort(held_out_scores)[rank - 1])
-    flagged = scores < threshold
+    n = len(scores)
+    if false_alarm is None:
+        found = calibrate(held_out_scores, n, family_wise)
+    else:
+        found = calibrate_rate(held_out_scores, n, false_alarm)
+    flagged, missed = ((values == 0) | (values < found.threshold) for values in (scores, held_out_scores))
     count = int(flagged.sum())
-    # Of the count + rank - 1 smallest of all scores, at most rank - 1 belong to held-out points.
-    chance = stats.hypergeom.cdf(rank - 1, n + h, h, count + rank - 1) if count else 1.0
-    missed = int((held_out_scores < threshold).sum())
-    return NearCopies(flagged, share(count, n, level), threshold, rank / (h + 1), float(chance), missed)
+    chance = found.p_value(count, int((scores == 0).sum()))
+    return NearCopies(flagged, share(count, n, level), chance, found, int(missed.sum()))
