@@ -61,8 +61,7 @@ def one_pass(blocks: Blocks, event_shape: tuple[int, ...]) -> Iterator[np.ndarra
             "for an array pass lambda: row_blocks(array)"
         )
     for block in blocks():
-        if np.shape(block)[1:] != event_shape:
-            raise ValueError(f"every block must have shape (b, *{event_shape}), got {np.shape(block)}")
+        checks.events("every block", np.shape(block), event_shape, "b")
         yield from row_blocks(flat_rows(block, math.prod(event_shape)))
 
 

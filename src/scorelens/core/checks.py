@@ -46,6 +46,28 @@ def whole(name: str, value: Any, least: int, remedy: str = "") -> None:
     at_least(name, int(value), least, remedy)
 
 
+def events(name: str, shape: Iterable[int], event_shape: Iterable[int], rows: str = "batch") -> None:
+    """Raise ``ValueError`` unless ``shape`` is that of events: any number of ``rows``, then ``event_shape``.
+
+    >>> events("x", (7, 2), (2,))
+    >>> events("x", (7, 3), (1, 3))
+    Traceback (most recent call last):
+    ValueError: x must have shape (batch, 1, 3), got (7, 3)
+    """
+    found, event = tuple(shape), tuple(event_shape)
+    if not found or found[1:] != event:
+        raise ValueError(f"{name} must have shape {shape_of_events(event, rows)}, got {found}")
+
+
+def shape_of_events(event_shape: Iterable[int], rows: str = "batch") -> str:
+    """How an error writes the shape of ``rows`` events.
+
+    >>> shape_of_events((1, 3), "n")
+    '(n, 1, 3)'
+    """
+    return f"({', '.join(map(str, (rows, *event_shape)))})"
+
+
 def finite(name: str, array: Any, remedy: str = "") -> None:
     """Raise ``ValueError`` with the first offending index if ``array`` holds a NaN or an infinity."""
     values = np.asarray(array)

@@ -57,8 +57,7 @@ class FourierDenoiser(torch.nn.Module):
 
     def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
         """Denoised ``x``, same shape ``(batch, *event_shape)``. Raises ``ValueError`` for any other shape."""
-        if tuple(x.shape[1:]) != self.event_shape:
-            raise ValueError(f"x must have shape (batch, {self.event_shape}), got {tuple(x.shape)}")
+        checks.events("x", x.shape, self.event_shape)
         per_sample(sigma, x)  # refuse a wrong shape
         levels = torch.as_tensor(sigma, dtype=torch.float64).detach().cpu().reshape(-1).numpy()
         gains = self.gain(levels).reshape(-1, *self.event_shape)

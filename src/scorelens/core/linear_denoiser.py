@@ -66,8 +66,7 @@ class LinearDenoiser(torch.nn.Module):
 
     def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
         """Denoised ``x``, same shape ``(batch, *event_shape)``. Raises ``ValueError`` for any other shape."""
-        if tuple(x.shape[1:]) != self.event_shape:
-            raise ValueError(f"x must have shape (batch, {self.event_shape}), got {tuple(x.shape)}")
+        checks.events("x", x.shape, self.event_shape)
         per_sample(sigma, x)  # refuse a wrong shape
         levels = torch.as_tensor(sigma, dtype=torch.float64).detach().cpu().reshape(-1).numpy()
         rest = torch.as_tensor(self.rest_gain(levels), dtype=x.dtype, device=x.device)[:, None]

@@ -53,8 +53,7 @@ class MatrixDenoiser(torch.nn.Module):
 
     def forward(self, x: Tensor, sigma: Tensor | float) -> Tensor:
         """Denoised ``x``, same shape ``(batch, *event_shape)``."""
-        if tuple(x.shape[1:]) != self.event_shape:
-            raise ValueError(f"x must have shape (batch, {self.event_shape}), got {tuple(x.shape)}")
+        checks.events("x", x.shape, self.event_shape)
         per_sample(sigma, x)  # refuse a wrong shape
         levels = torch.as_tensor(sigma, dtype=torch.float64).detach().cpu().expand(len(x))
         flat = x.flatten(1)

@@ -132,7 +132,8 @@ class Spectrum:
         values = np.asarray(x)
         if values.ndim < 2 or values.shape[1:] not in (self.event_shape, (self.dim,)):
             raise ValueError(
-                f"x must have shape (n, *{self.event_shape}) or (n, {self.dim}), got {values.shape}"
+                f"x must have shape {checks.shape_of_events(self.event_shape, 'n')} or (n, {self.dim}), "
+                f"got {values.shape}"
             )
         flat = values.reshape(len(values), self.dim).astype(np.float64, copy=False)
         return (flat - self.mean) @ self.eigenvectors

@@ -104,9 +104,7 @@ class FittedDenoiser(torch.nn.Module, ABC):
         """``x`` as ``(batch, d)`` and ``sigma`` as ``(batch,)`` of one dtype, float32 at least; checked."""
         if not isinstance(x, Tensor):
             raise TypeError(f"x must be a tensor, got {type(x).__name__}; convert it with torch.as_tensor(x)")
-        if tuple(x.shape[1:]) != self.event_shape or x.ndim == 0:
-            expected = ", ".join(["batch", *map(str, self.event_shape)])
-            raise ValueError(f"x must have shape ({expected}), got {tuple(x.shape)}")
+        checks.events("x", x.shape, self.event_shape)
         if not x.is_floating_point():
             raise ValueError(f"x must hold floats, got {x.dtype}; convert it with x.float()")
         # A noise level may be beyond the range of half precision.
