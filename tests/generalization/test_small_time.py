@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from scorelens.estimators.equations.time_separable import Intervals
 from scorelens.estimators.features import Affine, Monomials
 from scorelens.generalization.laws import DataLaw
 from scorelens.generalization.schedules import BROWNIAN, PolynomialSchedule
 from scorelens.generalization.statistics import (
     Growth,
+    MixtureFeatures,
+    SeparableFeatures,
     SharedWeights,
     SmallTimePrediction,
     StateFeatures,
@@ -223,3 +226,31 @@ def test_no_cutoff_where_the_average_diverges() -> None:
         measured_growth([0.1, 0.2], [1.0, 2.0])
     with pytest.raises(ValueError, match="converges for these times"):
         SmallTimePrediction(fitted(density=UNIFORM, weight=VARIANCE)).target_products(0, 0)
+
+
+def test_features_that_begin_later_need_no_cutoff() -> None:
+    """Intervals from 0.1 on: what diverges at ``t = 0`` is not asked for; the density counts it."""
+    late = SeparableFeatures(AFFINE, Intervals((0.1, 0.4, 1.0)))
+    whole, cut = (fitted(t_min=t_min, features=late) for t_min in (0.0, 0.1))
+    drawn = (1 - 0.1**2) / 1.0  # share of the times that lie above 0.1, of density 2 t
+    ratio = whole.covariance(X, T) * drawn / cut.covariance(X, T)
+    assert ratio.item() == pytest.approx(1.0, rel=1e-9)
+    np.testing.assert_allclose(whole.bias(X, T) * drawn, cut.bias(X, T), rtol=1e-8)
+    np.testing.assert_allclose(whole.optimum, cut.optimum, rtol=1e-9)
+    assert whole.misfit > cut.misfit  # the score before 0.1 is missed too
+    with pytest.raises(ValueError, match=r"covariance of the score diverges like log"):
+        fitted(t_min=0.0, features=SeparableFeatures(AFFINE, Intervals((0.0, 0.4, 1.0)))).covariance(X, T)
+
+
+def test_scores_of_points_are_features_that_diverge() -> None:
+    """``K ~ sigma^-4``: two more powers than features that stay finite have."""
+    law = DataLaw.points([[0.3]])
+    for density, weight in ((VARIANCE, UNIFORM), (UNIFORM, VARIANCE)):
+        fit = fitted(law, density, weight, t_min=0.0, features=MixtureFeatures(law))
+        with pytest.raises(ValueError, match=r"second moment K .* diverges like log.*coefficient is zero"):
+            fit.score(X, T)
+    cutoffs = [1e-5, 1e-6]
+    found = [fitted(law, t_min=t, features=MixtureFeatures(law)).second_moment.item() for t in cutoffs]
+    assert measured_growth(cutoffs, found).per_log[0] == pytest.approx(2.0, rel=1e-4)
+    smooth = MixtureFeatures(GAUSSIAN)
+    assert np.isfinite(fitted(GAUSSIAN, t_min=0.0, features=smooth).optimum).all()

@@ -43,7 +43,12 @@ class OneTime(ScoreRegression):
         checks.non_negative("std", self.std)
 
     def _over_levels(
-        self, what: str, function: Callable[[Draw], np.ndarray], weights: int, noise_power: float
+        self,
+        what: str,
+        function: Callable[[Draw], np.ndarray],
+        weights: int,
+        noise_power: float,
+        start: float,
     ) -> np.ndarray:
         return function(self._draw)
 

@@ -14,6 +14,7 @@ from scorelens.core import checks
 from scorelens.generalization.laws import ComponentNodes, DataLaw
 from scorelens.generalization.statistics.averages import average
 from scorelens.generalization.statistics.features import Level, ScoreFeatures
+from scorelens.generalization.statistics.small_noise import first_time, noise_growth
 
 Target = Literal["dsm", "naive"]
 _ROUNDING = 1e-14
@@ -50,11 +51,17 @@ class ScoreRegression(ABC):
 
     @abstractmethod
     def _over_levels(
-        self, what: str, function: Callable[[Draw], np.ndarray], weights: int, noise_power: float
+        self,
+        what: str,
+        function: Callable[[Draw], np.ndarray],
+        weights: int,
+        noise_power: float,
+        start: float,
     ) -> np.ndarray:
         """``E[function]`` over the noise levels of training; ``what`` names it in an error.
 
-        The function goes like ``w^weights sigma^-noise_power`` as ``t -> 0``.
+        The function is zero before the time ``start``; if that is 0, it goes like
+        ``w^weights sigma^-noise_power`` as ``t -> 0``.
         """
 
     @abstractmethod
@@ -172,7 +179,7 @@ class ScoreRegression(ABC):
             factor = draw.weight * part.weight
             return factor @ _squares(apart), factor @ _squares(score)
 
-        return float(self.training_mean("the misfit", term, (), 2, smooth_score=True))
+        return float(self.training_mean("the misfit", term, (), 2, smooth_score=True, everywhere=True))
 
     def training_mean(
         self,
@@ -184,13 +191,15 @@ class ScoreRegression(ABC):
         noise_power: float = 2.0,
         basis: np.ndarray | None = None,
         smooth_score: bool = False,
+        everywhere: bool = False,
     ) -> np.ndarray:
         """``E[term]`` over data and noise levels, an array of ``shape``; the rule for a new moment.
 
         ``term(draw, nodes, phi)`` gets the features in the orthonormal basis, or in ``basis (F, F)``, holds
         ``factors`` factors of features and targets, and goes like ``w^weights sigma^-noise_power`` as
-        ``t -> 0``. It returns its sum over the nodes and the size of what that adds, which tells zero from
-        rounding; ``smooth_score`` says that it calls the score of the law. ``what`` names it in errors.
+        ``t -> 0`` if features stay finite. It returns its sum over the nodes and the size of what that adds,
+        which tells zero from rounding; ``smooth_score`` says that it calls the score of the law, and
+        ``everywhere`` that it is not zero where all features are. ``what`` names it in errors.
         """
         basis = self._whitening if basis is None else basis
 
@@ -201,7 +210,9 @@ class ScoreRegression(ABC):
 
             return average(self.law, self.features, draw.level, integrand, factors, smooth_score, sizes=1)
 
-        return self._over_levels(what, of_draw, weights, noise_power)[:-1].reshape(shape)
+        power = noise_power + factors * noise_growth(self.features)
+        start = 0.0 if everywhere else first_time(self.features)
+        return self._over_levels(what, of_draw, weights, power, start)[:-1].reshape(shape)
 
     def _second_moment(self, basis: np.ndarray) -> np.ndarray:
         def term(draw: Draw, part: ComponentNodes, phi: np.ndarray) -> Term:

@@ -47,12 +47,19 @@ class SharedWeights(ScoreRegression):
         check_dimensions(self.features, self.law)
 
     def _over_levels(
-        self, what: str, function: Callable[[Draw], np.ndarray], weights: int, noise_power: float
+        self,
+        what: str,
+        function: Callable[[Draw], np.ndarray],
+        weights: int,
+        noise_power: float,
+        start: float,
     ) -> np.ndarray:
         power, log_power = self.times.log_powers(weights)
         power -= noise_power / 2 * self.schedule.small_time.power
-        self.times.require_convergence(what, power, log_power)
-        breaks = self.features.time_breaks(self.times.t_min, self.times.t_max)
+        begin = max(start, self.times.t_min)
+        if begin == 0:
+            self.times.require_convergence(what, power, log_power)
+        breaks = self.features.time_breaks(begin, self.times.t_max)
         return self.times.mean(lambda t: function(self._draw(t)), power, breaks, sizes=1)
 
     def _places(self, x: ArrayLike, t: ArrayLike | None) -> list[tuple[slice, Draw]]:

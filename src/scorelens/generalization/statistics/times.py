@@ -136,7 +136,8 @@ class TrainingTimes:
         if self.t_min == 0 and diverges:
             how = f"t_min^{power + 1:g}" if power < -1 else "log(1 / t_min)"
             raise ValueError(
-                f"{what} diverges like {how} as t_min -> 0, got t_min 0: its integrand is t^{power:g}; "
+                f"{what} diverges like {how} as t_min -> 0, got t_min 0: its integrand is t^{power:g} "
+                "(the leading power is all that is known, also where its coefficient is zero); "
                 "cut the times off at t_min > 0, or weigh small times less"
             )
 
@@ -149,7 +150,8 @@ class TrainingTimes:
     ) -> np.ndarray:
         """``E[function(t)]``, where ``density function`` goes like ``t^power`` as ``t -> 0``.
 
-        Split at ``breaks`` and integrated over ``log t``, as integrands near ``t = 0`` are powers of it.
+        Split at ``breaks``, the first of which lies above ``t_min`` if the function is zero before it, and
+        integrated over ``log t``, as integrands near ``t = 0`` are powers of it.
         For ``sizes`` see `scorelens.generalization.quadrature.refined`.
         """
         ends = self._ends if breaks is None else breaks
@@ -166,7 +168,7 @@ class TrainingTimes:
         ends: np.ndarray,
         sizes: int = 0,
     ) -> np.ndarray:
-        logs = np.log(np.r_[self._lowest(power), ends[1:]])
+        logs = np.log(np.r_[ends[0] or self._lowest(power), ends[1:]])
 
         def by(rule: tuple[float, int]) -> np.ndarray:
             width, order = rule
