@@ -10,12 +10,10 @@ import xarray as xr
 
 from scorelens.plots import style
 from scorelens.plots.comparison import line_style
+from scorelens.plots.rows import figure_of_rows, finish_rows, interval_bars, markers_in_rows, with_legend
 
-ROW, FRAME = 26, 150
 #: Of a standard error: half of a 95% interval.
 HALF_WIDTH = 1.96
-#: Lower ends of intervals that reach 0 are drawn at this share of the value: a logarithm has no 0.
-LEAST = 0.2
 
 
 def measured_ratios(table: xr.Dataset) -> go.Figure:
@@ -24,49 +22,26 @@ def measured_ratios(table: xr.Dataset) -> go.Figure:
     ``table`` has ``measured`` and ``stderr``, both ``(case)``, and ``predicted (case, prediction)``.
     """
     names = [str(name) for name in table["case"].values]
-    drawn = style.figure(height=ROW * len(names) + FRAME)
+    drawn = figure_of_rows(len(names))
     drawn.add_vline(1.0, line={"color": style.GREY, "width": 1})
     for i, label in enumerate(table["prediction"].values.tolist()):
-        drawn.add_trace(_ratios(table.sel(prediction=label), names, label, i))
-    shown = (table["measured"] / table["predicted"]).values
-    drawn.update_xaxes(**style.log_axis("measured / predicted", np.append(shown, [0.98, 1.02]), 0.08))
-    drawn.update_yaxes(type="category", autorange="reversed", tickvals=names, title=None)
-    return _with_legend(drawn)
-
-
-def _ratios(one: xr.Dataset, names: list[str], label: str, i: int) -> go.Scatter:
-    ratio = (one["measured"] / one["predicted"]).values
-    half = HALF_WIDTH * (one["stderr"] / one["predicted"]).values
-    colour, symbol, _ = line_style(i)
-    return go.Scatter(
-        x=ratio,
-        y=names,
-        name=label,
-        mode="markers",
-        marker={"color": colour, "symbol": symbol, "size": 8},
-        error_x={"array": half, "arrayminus": np.minimum(half, (1 - LEAST) * ratio), "width": 3},
-        customdata=half,
-        hovertemplate=f"%{{y}}<br>{label}: %{{x:.3g}} ± %{{customdata:.2g}}<extra></extra>",
-    )
+        predicted = table["predicted"].sel(prediction=label)
+        half = HALF_WIDTH * (table["stderr"] / predicted).values
+        hover = f"%{{y}}<br>{label}: %{{x:.3g}} ± %{{customdata:.2g}}"
+        ratio = (table["measured"] / predicted).values
+        drawn.add_trace(markers_in_rows(ratio, names, label, line_style(i)[:2], hover, half))
+    shown = np.append((table["measured"] / table["predicted"]).values, [0.98, 1.02])
+    return finish_rows(drawn, names, "measured / predicted", shown, 0.08)
 
 
 def errors_in_rows(table: xr.Dataset, label: str) -> go.Figure:
     """A positive number ``error (case, prediction)`` in a row per case, logarithmic; ``label`` names it."""
     names = [str(name) for name in table["case"].values]
-    drawn = style.figure(height=ROW * len(names) + FRAME)
+    drawn = figure_of_rows(len(names))
     for i, of in enumerate(table["prediction"].values.tolist()):
-        colour, symbol, _ = line_style(i)
-        drawn.add_scatter(
-            x=table["error"].sel(prediction=of).values,
-            y=names,
-            name=of,
-            mode="markers",
-            marker={"color": colour, "symbol": symbol, "size": 8},
-            hovertemplate=f"%{{y}}<br>{of}: %{{x:.2g}}<extra></extra>",
-        )
-    drawn.update_xaxes(**style.log_axis(label, table["error"].values, 0.06))
-    drawn.update_yaxes(type="category", autorange="reversed", tickvals=names, title=None)
-    return _with_legend(drawn)
+        values, hover = table["error"].sel(prediction=of).values, f"%{{y}}<br>{of}: %{{x:.2g}}"
+        drawn.add_trace(markers_in_rows(values, names, of, line_style(i)[:2], hover))
+    return finish_rows(drawn, names, label, table["error"].values, 0.06)
 
 
 def over_cutoff(
@@ -92,7 +67,7 @@ def over_cutoff(
     drawn.update_xaxes(**style.log_axis(axis, first["cutoff"].values))
     settings = style.log_axis(title, every) if log else style.linear_axis(title)
     drawn.update_yaxes(**settings)
-    return _with_legend(drawn)
+    return with_legend(drawn)
 
 
 def _line(line: xr.DataArray, label: str, i: int, shown: bool) -> go.Scatter:
@@ -119,13 +94,7 @@ def _points(one: xr.Dataset, label: str, i: int) -> go.Scatter:
         legendgroup=label,
         mode="markers",
         marker={"color": colour, "symbol": symbol, "size": 8},
-        error_y={"array": half, "arrayminus": np.minimum(half, (1 - LEAST) * measured), "width": 3},
+        error_y=interval_bars(measured, half),
         customdata=half,
         hovertemplate=f"{label}, measured<br>%{{x:.3g}}: %{{y:.4g}} ± %{{customdata:.2g}}<extra></extra>",
     )
-
-
-def _with_legend(drawn: go.Figure) -> go.Figure:
-    drawn.update_layout(showlegend=True)
-    style.legend_below(drawn)
-    return drawn
