@@ -108,3 +108,64 @@ def test_seed_decides_everything():
 def test_impossible_requests_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         block_krylov(lambda v: v, 4, **arguments)
+
+
+INDEFINITE = {
+    "symmetric about 0": np.linspace(1, -1, D),
+    "largest are negative": -np.linspace(1, 5, D) ** 2,
+    "below is larger": np.r_[np.linspace(1, 0.1, 40), np.zeros(D - 60), np.linspace(-3, -5, 20)],
+    "repeated": np.r_[np.ones(25), np.linspace(0.5, -0.5, D - 25)],
+    "cluster": np.r_[1 + 1e-6 * np.linspace(1, 0, 25), np.linspace(0.8, -1, D - 25)],
+    "a positive few": np.r_[3.0, 2.0, -np.linspace(0.1, 1, D - 2)],
+}
+
+
+@pytest.mark.parametrize("name", INDEFINITE)
+def test_largest_of_an_indefinite_operator(name):
+    operator, _ = rotated(INDEFINITE[name])
+    pairs = block_krylov(operator, D, 20, semidefinite=False, max_passes=400)
+    error = np.abs(pairs.values - INDEFINITE[name][:20])
+    assert pairs.converged.all()
+    assert (error <= pairs.errors).all()
+    assert (pairs.errors <= 1e-3 * np.abs(pairs.values) + 1e-11).all()
+
+
+@pytest.mark.parametrize("name", ["1/k", "exponential", "slow", "lognormal", "linear"])
+def test_narrow_blocks_need_fewer_columns(name):
+    operator, _ = rotated(SPECTRA[name])
+    columns = {}
+    for block in (None, 4):
+        seen: list[int] = []
+
+        def counted(v, seen=seen):
+            seen.append(v.shape[1])
+            return operator(v)
+
+        pairs = block_krylov(counted, D, 20, block=block, max_passes=400)
+        assert pairs.converged.all()
+        assert (np.abs(pairs.values - SPECTRA[name][:20]) <= pairs.errors).all()
+        columns[block] = sum(seen)
+    assert columns[4] < 0.8 * columns[None]
+
+
+def test_narrow_blocks_of_an_operator_that_leaves_nothing_new():
+    pairs = block_krylov(np.zeros_like, 50, 12, block=3)
+    np.testing.assert_array_equal(pairs.values, 0)
+    low_rank = np.r_[np.linspace(2, 1, 5), np.zeros(D - 5)]
+    pairs = block_krylov(rotated(low_rank)[0], D, 20, block=2, max_passes=100)
+    np.testing.assert_allclose(pairs.values, low_rank[:20], atol=1e-11)
+
+
+def test_the_accuracy_of_the_operator_enters_the_errors():
+    exact, _ = rotated(SPECTRA["exponential"])
+    pairs = block_krylov(lambda v: exact(v.astype(np.float32)).astype(np.float32), D, 20, accuracy=3e-6)
+    assert pairs.converged.all()
+    assert (np.abs(pairs.values - SPECTRA["exponential"][:20]) <= pairs.errors).all()
+    assert (pairs.errors >= 3e-6 * 0.99).all()
+
+
+def test_stopped_early_says_so():
+    operator, _ = rotated(INDEFINITE["symmetric about 0"])
+    pairs = block_krylov(operator, D, 20, semidefinite=False, tolerance=1e-9, max_passes=4)
+    assert not pairs.converged.any()
+    assert (np.abs(pairs.values - INDEFINITE["symmetric about 0"][:20]) <= pairs.errors).all()

@@ -1,8 +1,8 @@
 """Leading eigenpairs of a symmetric operator that can only be applied: block Krylov iteration.
 
-Every application costs a pass over the data, so blocks are wide (all wanted modes and some guard modes at
-once) and the whole basis is kept for the Rayleigh-Ritz step until it is restarted with its best part
-(Musco & Musco 2015; Saad 2011).
+Where every application costs a pass over the data, blocks are wide (all wanted modes and some guard modes at
+once); where every column costs, narrow blocks need fewer of them. The whole basis is kept for the
+Rayleigh-Ritz step until it is restarted with its best part (Musco & Musco 2015; Saad 2011).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import scipy.linalg
 from scorelens.core import checks
 from scorelens.core.eigen import fix_signs, mode_count
 
-# The basis restarts when it would grow beyond this many blocks.
+# The basis restarts when it would grow beyond this many times the modes that it keeps.
 _BASIS_BLOCKS = 5
 # A random start sees a lone large eigenvalue on the first pass only dimly.
 _LEAST_PASSES = 3
@@ -45,8 +45,11 @@ def block_krylov(
     tolerance: float = 1e-3,
     max_passes: int = 60,
     seed: int = 0,
+    semidefinite: bool = True,
+    block: int | None = None,
+    accuracy: float | None = None,
 ) -> Eigenpairs:
-    """The ``n_modes`` largest eigenpairs of the positive semidefinite operator ``apply: (d, b) -> (d, b)``.
+    """The ``n_modes`` largest eigenpairs of the symmetric operator ``apply: (d, b) -> (d, b)``.
 
     ``values[i]`` is never above the true eigenvalue i by more than rounding. ``errors[i]`` is the norm of the
     residual ``A v_i - values[i] v_i`` plus rounding: some eigenvalue lies within it, and once converged it is
@@ -54,34 +57,55 @@ def block_krylov(
     left out). Where iteration was stopped early it is twice that: an estimate, which held on every spectrum
     tried.
 
-    Iteration ends when every error is at most ``tolerance`` times its eigenvalue (or is all rounding), or
-    after ``max_passes`` applications. The result depends on ``seed`` and nothing else that is random.
+    Iteration ends when every error is at most ``tolerance`` times the size of its eigenvalue (or is all
+    rounding), or after ``max_passes`` applications (as many more as fill the
+    basis). The result depends on ``seed`` and nothing else that is
+    random.
+
+    ``semidefinite`` operators have no eigenvalue below 0, and none is returned; with False the largest are
+    found of an indefinite one, 3 before -5. ``block`` columns are applied at once, by default all modes and
+    some guard modes: fewer need fewer columns in all, but an eigenvalue repeated more often than ``block``
+    times may then be counted ``block`` times only. ``accuracy`` is the relative error of one application
+    (default: ``d`` times the rounding of float64).
 
     >>> diagonal = np.arange(30.0)[:, None] ** 2
     >>> pairs = block_krylov(lambda v: diagonal * v, 30, 2)
     >>> pairs.values.round(3)
     array([841., 784.])
+    >>> block_krylov(lambda v: (diagonal - 865) * v, 30, 1, semidefinite=False).values.round(3)
+    array([-24.])
     """
     checks.positive("tolerance", tolerance)
     checks.at_least("max_passes", max_passes, _LEAST_PASSES, "fewer can miss a large eigenvalue")
     mode_count(n_modes, dim, default=1)
     width = min(dim, n_modes + max(8, n_modes // 8))
-    basis = np.linalg.qr(np.random.default_rng(seed).standard_normal((dim, width)))[0]
+    checks.whole("block", width if block is None else block, 1)
+    columns = width if block is None else min(block, width)
+    precision = dim * np.finfo(float).eps if accuracy is None else accuracy
+    draws = np.random.default_rng(seed)
+    basis = np.linalg.qr(draws.standard_normal((dim, columns)))[0]
     images = apply(basis)
     n_passes = 1
     while True:
-        values, vectors, vector_images = _rayleigh_ritz(basis, images, width)
+        norm, values, vectors, vector_images = _rayleigh_ritz(basis, images, width)
+        if semidefinite:
+            values = np.maximum(values, 0.0)
         residuals = vector_images - vectors * values
-        rounding = dim * np.finfo(float).eps * values[0]
+        rounding = precision * norm
         errors = np.linalg.norm(residuals, axis=0) + rounding
         inexact = errors > 2 * rounding
-        converged = ~inexact | (errors <= tolerance * values)
-        early = n_passes < _LEAST_PASSES
-        if n_passes == max_passes or (converged[:n_modes].all() and not early):
+        converged = ~inexact | (errors <= tolerance * np.abs(values))
+        narrow = basis.shape[1] < width
+        early = n_passes < _LEAST_PASSES or narrow
+        if (n_passes >= max_passes and not narrow) or (converged[:n_modes].all() and not early):
             break
-        if basis.shape[1] + width > _BASIS_BLOCKS * width:
+        if basis.shape[1] + columns > _BASIS_BLOCKS * width:
             basis, images = vectors, vector_images
-        fresh = _complement(residuals[:, inexact if early else ~converged], basis)
+        fresh = _complement(residuals[:, inexact if early else ~converged], basis, columns)
+        if fresh.shape[1] == 0 and narrow:  # the operator does not leave the basis
+            fresh = _complement(
+                draws.standard_normal((dim, min(columns, dim - basis.shape[1]))), basis, columns
+            )
         if fresh.shape[1] == 0:
             break
         basis, images = np.hstack([basis, fresh]), np.hstack([images, apply(fresh)])
@@ -93,20 +117,24 @@ def block_krylov(
 
 def _rayleigh_ritz(
     basis: np.ndarray, images: np.ndarray, width: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The ``width`` best eigenpairs within the span of ``basis``, and the operator applied to the vectors."""
+) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+    """Norm of the operator within the span of ``basis``, its ``width`` largest eigenpairs there, their images."""
     values, rotation = scipy.linalg.eigh(basis.T @ images)
     best = rotation[:, ::-1][:, :width]
-    return np.maximum(values[::-1][:width], 0.0), basis @ best, images @ best
+    return float(np.abs(values[[0, -1]]).max()), values[::-1][:width], basis @ best, images @ best
 
 
-def _complement(directions: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """Orthonormal basis of what ``directions`` add to the span of ``basis``; no columns if nothing."""
+def _complement(directions: np.ndarray, basis: np.ndarray, most: int) -> np.ndarray:
+    """Orthonormal basis of what ``directions`` add to the span of ``basis``, its ``most`` main directions.
+
+    No columns if they add nothing.
+    """
     if directions.shape[1] == 0:
         return directions
     fresh = directions / np.linalg.norm(directions, axis=0)
     for _ in range(2):  # twice is enough (Kahan, Parlett)
         fresh -= basis @ (basis.T @ fresh)
     weights, rotation = scipy.linalg.eigh(fresh.T @ fresh)
-    fresh = np.linalg.qr(fresh @ rotation[:, weights > _DEPENDENT])[0]
+    kept = (weights > _DEPENDENT) & (np.arange(len(weights)) >= len(weights) - most)
+    fresh = np.linalg.qr(fresh @ rotation[:, kept])[0]
     return np.linalg.qr(fresh - basis @ (basis.T @ fresh))[0]
