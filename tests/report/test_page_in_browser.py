@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from scorelens import report, studies
+from scorelens.report.page import render
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = [
@@ -226,4 +227,12 @@ def test_a_hostile_name_stays_text(browser, write_run):
     assert view.complaints == []
     assert view.page.inner_text("h1") == name.rpartition("/")[-1]
     assert view.page.inner_text("#asked td") == name
+    view.close()
+
+
+def test_a_page_without_figures_says_that_it_is_drawn(browser, tmp_path):
+    place = tmp_path / "page.html"
+    place.write_text(render("A page", "without figures", [], ["One sentence."], []), encoding="utf-8")
+    view = Opened(browser, place.as_uri())
+    assert view.complaints == []
     view.close()

@@ -68,12 +68,17 @@
     const { data, layout } = composed(state);
     state.place.style.height = `${layout.height}px`;
     Plotly.react(state.place, data, layout, CONFIG);
+    markDrawn();
+  }
+
+  function markDrawn() {
     const waiting = [...figures.values()].some((figure) => figure.width === 0);
     if (!waiting) document.documentElement.dataset.drawn = "yes";
   }
 
   function drawAll() {
     figures.forEach(draw);
+    markDrawn(); // a page may have no figure
   }
 
   function prepare(place) {
