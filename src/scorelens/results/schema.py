@@ -47,6 +47,12 @@ DIMENSIONS: dict[str, tuple[str, str]] = {
     "n_samples": ("draws of a training set", "1"),
     "time": ("time of the noise process, 0 at the data", "units of time"),
     "shown": ("sample that is shown, the one nearest to a training point first", "1"),
+    "features": ("features of which a score is a combination", "1"),
+    "place": ("point at which a score is looked at", "1"),
+    "entry": ("what a moment is of", "1"),
+    "axis": ("axis along which points are drawn", "1"),
+    "event": ("data point that is drawn", "1"),
+    "example": ("example of the data", "1"),
 }
 """Allowed dimensions: name -> (long_name, units) of its coordinate."""
 
