@@ -260,6 +260,13 @@ class TestShared:
             found[:, 0, :, 0], np.outer(half, half_other) * score[:, 0, :, 0], rtol=1e-12
         )
 
+    def test_what_is_left_out_is_that_of_the_first(self) -> None:
+        kernel = self.kernel(2000)
+        between = kernel.velocity_covariance(X, 0.5, X, 0.2).covariance
+        np.testing.assert_allclose(kernel.velocity_covariance(X, 0.5, other_t=0.2).covariance, between)
+        other = kernel.velocity_covariance(X, 0.5, X[:2], 0.5).covariance
+        np.testing.assert_allclose(kernel.velocity_covariance(X, 0.5, X[:2]).covariance, other)
+
     def test_at_fixed_c_it_goes_to_zero(self) -> None:
         """[G16]: like ``dt log(1 / dt)``; 001, Eq. 49 stays constant (finding 3)."""
         found, printed = [], []

@@ -114,11 +114,12 @@ class ScoreRegression(ABC):
     ) -> np.ndarray:
         """``n Cov[s_i(x, t), s_j(x', t')]`` in the limit of many samples, ``(p, d, p', d)`` ([G9]).
 
-        Between the points ``x (p, d)`` and ``other_x (p', d)``, or among the former. Divide by the number of
-        samples, or use `covariance_of`.
+        Between the points ``x (p, d)`` at ``t`` and ``other_x (p', d)`` at ``other_t``, each of which is that
+        of the former if left out. Divide by the number of samples, or use `covariance_of`.
         """
-        first = self.orthonormal(x, t)
-        second = first if other_x is None else self.orthonormal(other_x, other_t)
+        first = second = self.orthonormal(x, t)
+        if other_x is not None or other_t is not None:
+            second = self.orthonormal(x if other_x is None else other_x, t if other_t is None else other_t)
         return np.einsum("pa,iajb,qb->piqj", first, self._meat_of(target), second, optimize=True)
 
     def local_covariance(

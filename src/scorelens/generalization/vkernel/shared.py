@@ -57,15 +57,18 @@ class SharedKernel:
         *,
         target: Target = "dsm",
     ) -> Kernel:
-        """``V`` between the points ``x (p, d)`` at ``t`` and ``other_x (q, d)``, ``(p, d, q, d)``.
+        """``V`` between ``x (p, d)`` at ``t`` and ``other_x (q, d)`` at ``other_t``, ``(p, d, q, d)``.
 
-        Unit ``x^2 / T^2``; times ``dt dt'`` it is the covariance of two displacements. Warns
-        (`OutsideLeadingOrder`) where there are too few samples for the leading order.
+        Another point or time is that of the first if left out. Unit ``x^2 / T^2``; times ``dt dt'`` it is the
+        covariance of two displacements. Warns (`OutsideLeadingOrder`) where there are too few samples for the
+        leading order.
         """
         found = self.validity
         warn_outside(found)
         first = _push(self.fit.schedule, t, x)
-        second = first if other_x is None or other_t is None else _push(self.fit.schedule, other_t, other_x)
+        second = _push(
+            self.fit.schedule, t if other_t is None else other_t, x if other_x is None else other_x
+        )
         score = self.fit.covariance(x, t, other_x, other_t, target=target) / self.n_samples
         return Kernel(first[:, None, None, None] * score * second[:, None], found)
 
