@@ -25,6 +25,7 @@ from scorelens.generalization.ensembles import (
     stepwise_refits,
     toy_study,
 )
+from scorelens.generalization.ensembles.toy import SCHEDULE
 from scorelens.generalization.laws import DataLaw
 from scorelens.generalization.reverse import FieldEnsemble
 from scorelens.generalization.schedules import BROWNIAN, PolynomialSchedule
@@ -217,6 +218,42 @@ class TestToy:
         variance = toy.score_variance(weights, x, 0.2)
         np.testing.assert_allclose(variance, expected.var(axis=0, ddof=1), rtol=1e-9)
 
+    def test_steps_use_the_score_where_they_begin(self) -> None:
+        """Two Euler steps of ``x' = beta (x + s)`` by hand, for a model and for the score of the points."""
+        toy = ToyProtocol(n_samples=64, cutoff=0.2, models=2, steps=2)
+        weights, x = toy.fit(0), np.array([0.3, -0.8])
+        by_hand, exact = np.tile(x, (2, 1)), x
+        for t in (1.0, 0.6):
+            beta, level = 0.1 + 19.9 * t, (float(SCHEDULE.alpha(t)), float(SCHEDULE.std(t)))
+            by_hand = by_hand + 0.4 * beta * (by_hand + toy.score(weights, by_hand, t))
+            exact = exact + 0.4 * beta * (exact + toy.law.score(exact[:, None], *level)[:, 0])
+        np.testing.assert_allclose(toy.sample(weights, x), by_hand, rtol=1e-10)
+        np.testing.assert_allclose(toy.exact_sample(x), exact, rtol=1e-10)
+
+    def test_the_exact_score_ends_at_the_points(self) -> None:
+        ends = ToyProtocol(64, 1e-3, steps=3000).exact_sample(np.linspace(-2.0, 2.0, 9))
+        assert np.abs(ends[:, None] - [-1, 0, 1]).min(axis=1).max() < 0.1
+
+    def test_a_target_without_noise_is_the_mean_of_the_data(self) -> None:
+        """The same draws and features, told ``E[x_0 | x]``: by the law's own score (Tweedie)."""
+        toy = ToyProtocol(n_samples=300, cutoff=0.05, target="naive", ridge=1e-3)
+        rng, t = np.random.default_rng(0), TrainingTimes(UNIFORM, UNIFORM, 0.05, 1.0)
+        data = TrainingSet.fresh(toy.law, t, 300, rng)
+        alpha, std = SCHEDULE.alpha(data.t), SCHEDULE.std(data.t)
+        x = alpha * data.x0[:, 0] + std * data.noise[:, 0]
+        score = [
+            toy.law.score([[p]], float(a), float(s)).item() for p, a, s in zip(x, alpha, std, strict=True)
+        ]
+        mean = (x + std**2 * np.array(score)) / alpha
+        root = (alpha / std)[:, None]
+        rows = root * toy.features.at(x, data.t)
+        left = rows.T @ rows + 1e-3 * np.eye(rows.shape[1])
+        expected = np.linalg.solve(left, rows.T @ (root[:, 0] * mean))
+        np.testing.assert_allclose(rows @ toy.weights(data), rows @ expected, rtol=1e-6, atol=1e-6)
+        assert np.abs(mean - data.x0[:, 0]).max() > 0.5
+        with pytest.raises(ValueError, match="unknown target"):
+            ToyProtocol(64, 0.1, target="score")  # pyright: ignore[reportArgumentType]
+
     def test_prediction_where_a_sample_has_little_leverage(self) -> None:
         """The sandwich with ridge, 1024 samples; half the samples are excluded (power)."""
         toy = ToyProtocol(n_samples=1024, cutoff=1e-2, models=60, features=BumpFeatures.on_grid(8, 6, 2.5))
@@ -245,6 +282,8 @@ class TestToy:
         assert found.samples.shape == (2, 1, 3, 5)
         assert found.model_variance.shape == found.leverage.shape == (2, 1, 6, 161)
         assert np.isfinite(found.samples).all()
+        assert found.naive.shape == found.samples.shape
+        assert (found.of_mean.shape, found.exact.shape) == ((2, 1, 5), (1, 5))
         assert (found.effective_features[1] > found.effective_features[0]).all()
         again = toy_study((64, 128), (1e-2,), models=3, particles=5)
         np.testing.assert_array_equal(found.samples, again.samples)

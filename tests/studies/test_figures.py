@@ -19,9 +19,10 @@ from scorelens.studies.figures.printed_formulas import PrintedFormulas
 from scorelens.studies.figures.reverse_covariance import ReverseCovariance
 from scorelens.studies.figures.score_covariance import ScoreCovariance
 from scorelens.studies.figures.small_time import SmallTime
+from scorelens.studies.figures.toy import Toy
 from scorelens.studies.objective_scores import Budget
 from scorelens.studies.reproduction import figure_study
-from scorelens.studies.score_variance import covariance, dynamics, printed, reverse, small_time
+from scorelens.studies.score_variance import covariance, dynamics, printed, reverse, small_time, toy
 
 ROOT = Path(__file__).parents[2]
 NAMES = [study.name for study in ALL]
@@ -42,6 +43,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Reproduction]
         shorter = reverse.Budget(trajectories=3000, cutoffs=(0.1, 0.02, 0.005, 0.001))
         patch.setattr(ReverseCovariance, "budget", shorter)
         patch.setattr(EffectiveDynamics, "budget", dynamics.Budget(trajectories=1500, scheme=6000))
+        patch.setattr(Toy, "budget", toy.Budget((64, 512), (1e-3,), models=8, particles=50, workers=1))
         patch.setattr(PrintedFormulas, "budget", printed.Budget(fits=1000, draws=40_000))
         return {name: studies.reproduce(name, out=top / name) for name in NAMES}
 
@@ -174,6 +176,22 @@ def test_independent_numbers_side_with_the_library_and_not_with_the_print(found)
     assert "0.57 to 0.72 times" in findings.differs[4]
     assert int(re.search(r"(\d+) to \d+ standard errors off", findings.differs[2])[1]) > 5
     assert len(findings.differs) == 6
+
+
+def test_models_of_three_points_fill_gaps_and_vary_at_boundaries(found):
+    """Eight models are enough for the shares, and for where the variance of many draws lives."""
+    findings = found("toy")
+    shares = re.findall(r"([0-9.]+)% to ([0-9.]+)%", findings.agrees[0])
+    filled, exact = (float(largest) for _, largest in shares)
+    assert exact < 8 < 15 < filled < 40
+    more, less = re.search(r"falls from (\S+)% to (\S+)%", findings.agrees[1]).groups()
+    assert float(less) < 0.8 * float(more)
+    boundary = float(re.search(r"points it is (\S+) to", findings.agrees[2])[1])
+    few_draws = float(re.search(r"at t 0.01 it is (\S+) to", findings.differs[2])[1])
+    assert boundary > 20 > 10 > few_draws
+    below, above = re.search(r"\(median (\S+), 5%.*\(median (\S+)\), at most", findings.differs[3]).groups()
+    assert float(below) < 1.5
+    assert float(above) > 2 * float(below)
 
 
 def test_every_figure_has_a_row_in_the_docs():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, NamedTuple, final
@@ -19,6 +20,7 @@ from scorelens.generalization.laws import DataLaw
 from scorelens.generalization.quadrature import panels
 from scorelens.generalization.schedules import PolynomialSchedule
 from scorelens.generalization.statistics import TimeFunction, TrainingTimes
+from scorelens.generalization.statistics.regression import Target
 
 SCHEDULE = PolynomialSchedule((0.1, 19.9), (0.2, 39.8))
 """Variance preserving, ``beta = 0.1 + 19.9 t``."""
@@ -59,10 +61,12 @@ class ToyProtocol:
     ridge: float = 0.1
     points: tuple[float, ...] = (-1.0, 0.0, 1.0)
     features: BumpFeatures = BumpFeatures.on_grid(16, 16, x_reach=2.5)  # noqa: RUF009
+    target: Target = "dsm"
     reference: ClassVar[str] = "vastola2025; generalisation, section 8"
 
     def __post_init__(self) -> None:
         checks.whole("n_samples", self.n_samples, 1)
+        checks.choice("target", self.target, ("dsm", "naive"))
         checks.whole("models", self.models, 2)
         checks.whole("steps", self.steps, 1)
         checks.positive("ridge", self.ridge, "256 features are more than most numbers of samples")
@@ -86,9 +90,10 @@ class ToyProtocol:
     def weights(self, data: TrainingSet) -> np.ndarray:
         """Weights ``(F,)`` fitted to one training set."""
         alpha, std = SCHEDULE.alpha(data.t), SCHEDULE.std(data.t)
-        rows = self.features.at(alpha * data.x0[:, 0] + std * data.noise[:, 0], data.t)
+        x = alpha * data.x0[:, 0] + std * data.noise[:, 0]
+        rows, aim = self.features.at(x, data.t), self._aim(data.x0[:, 0], x, data.t)
         root = (alpha / std)[:, None]
-        return ridge_solution(root * rows, root * data.x0, self.ridge)[:, 0]
+        return ridge_solution(root * rows, root * aim[:, None], self.ridge)[:, 0]
 
     def score(self, weights: np.ndarray, x: np.ndarray, t: float) -> np.ndarray:
         """``(alpha D - x) / sigma^2`` of each model at its own ``x (models, p)``; same shape."""
@@ -99,9 +104,20 @@ class ToyProtocol:
     def sample(self, weights: np.ndarray, x_start: ArrayLike) -> np.ndarray:
         """Where each of ``x_start (p,)`` at time 1 ends at the cut-off, for each model; ``(models, p)``."""
         x = np.tile(np.asarray(x_start, dtype=float), (len(weights), 1))
+        return self._euler(x, lambda x, t: self.score(weights, x, t))
+
+    def exact_sample(self, x_start: ArrayLike) -> np.ndarray:
+        """The same steps with the score of the points themselves, which no model is fitted to; ``(p,)``."""
+
+        def score(x: np.ndarray, t: float) -> np.ndarray:
+            return self.law.score(x[:, None], float(SCHEDULE.alpha(t)), float(SCHEDULE.std(t)))[:, 0]
+
+        return self._euler(np.asarray(x_start, dtype=float), score)
+
+    def _euler(self, x: np.ndarray, score: Callable[[np.ndarray, float], np.ndarray]) -> np.ndarray:
         for t, length in zip(self.times[:0:-1], np.diff(self.times)[::-1], strict=True):
             rate = float(SCHEDULE.beta(t)) * length
-            x = x + rate * (x + self.score(weights, x, float(t)))  # g^2 = 2 beta
+            x = x + rate * (x + score(x, float(t)))  # g^2 = 2 beta
         return x
 
     def score_variance(self, weights: np.ndarray, x: ArrayLike, t: float) -> np.ndarray:
@@ -152,6 +168,15 @@ class ToyProtocol:
         found, predicted, leverage = np.array(measured), np.array(predicted), np.array(leverage)
         return BoundaryPicture(x, t, np.array(target), found, predicted, leverage, centers)
 
+    def _aim(self, x0: np.ndarray, x: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """What the denoiser is told at ``x (n,)``, noised from ``x0``: that, or its mean given ``x``."""
+        if self.target == "dsm":
+            return x0
+        apart = (x[:, None] - SCHEDULE.alpha(t)[:, None] * self.points) ** 2
+        log_share = -apart / (2 * SCHEDULE.variance(t)[:, None])
+        share = np.exp(log_share - log_share.max(axis=1, keepdims=True))
+        return share @ self.points / share.sum(axis=1)
+
     def _member(self, rng: np.random.Generator) -> np.ndarray:
         uniform = TimeFunction.constant()
         drawn = TrainingTimes(uniform, uniform, self.cutoff, 1.0)
@@ -169,7 +194,7 @@ class ToyProtocol:
 
     @cached_property
     def _nodes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Features, data, weight and probability at nodes of (time, data, noise)."""
+        """Features, target, weight and probability at nodes of (time, data, noise)."""
         logs, widths = panels(np.linspace(np.log(self.cutoff), 0.0, PANELS + 1), NODES)
         t = np.exp(logs)
         z, of_noise = np.polynomial.hermite_e.hermegauss(24)
@@ -181,13 +206,20 @@ class ToyProtocol:
         x = (x + SCHEDULE.std(t)[:, None, None] * z).ravel()
         times = np.broadcast_to(t[:, None, None], shape).ravel()
         weight = SCHEDULE.alpha(times) ** 2 / SCHEDULE.variance(times)
-        return self.features.at(x, times), x0, weight, np.repeat(mass, count, axis=0).ravel()
+        return (
+            self.features.at(x, times),
+            self._aim(x0, x, times),
+            weight,
+            np.repeat(mass, count, axis=0).ravel(),
+        )
 
 
 class ToyStudy(NamedTuple):
     """The protocol over numbers of samples ``(P,)`` and cut-offs ``(E,)``.
 
-    ``samples (P, E, models, p)`` from the starts ``(p,)``, the same for all; ``model_variance`` and
+    ``samples (P, E, models, p)`` from the starts ``(p,)``, the same for all; ``of_mean (P, E, p)`` with the
+    mean of the models' scores, ``naive`` like ``samples`` with the same training sets and a target without
+    noise, ``exact (E, p)`` with the score of the points; ``model_variance`` and
     ``predicted_variance (P, E, m, q)`` over ``times (m,)`` and ``x (q,)``, the latter where ``leverage``, of
     the same shape, is far below 1; ``target_variance (m, q)``; ``effective_features (P, E)``, what the ridge
     leaves of the features.
@@ -196,6 +228,9 @@ class ToyStudy(NamedTuple):
     n_samples: np.ndarray
     cutoffs: np.ndarray
     samples: np.ndarray
+    of_mean: np.ndarray
+    naive: np.ndarray
+    exact: np.ndarray
     x: np.ndarray
     times: np.ndarray
     target_variance: np.ndarray
@@ -225,12 +260,15 @@ def toy_study(
     start = np.random.default_rng(np.random.SeedSequence((seed, 1))).standard_normal(particles)
     x, times = np.linspace(-2.0, 2.0, 161), np.array([0.01, 0.03, 0.1, 0.2, 0.3, 0.5])
     base = ToyProtocol(int(counts[0]), float(ends[0]), models)
-    samples, pictures, effective = [], [], []
+    samples, of_mean, naive, pictures, effective = [], [], [], [], []
     for p in counts:
         for cutoff in ends:
             toy = replace(base, n_samples=int(p), cutoff=float(cutoff))
-            weights = toy.fit(seed + 1 + len(samples), workers)
+            chosen = seed + 1 + len(samples)
+            weights = toy.fit(chosen, workers)
+            naive.append(toy.sample(replace(toy, target="naive").fit(chosen, workers), start))
             samples.append(toy.sample(weights, start))
+            of_mean.append(toy.sample(weights.mean(axis=0, keepdims=True), start)[0])
             pictures.append(toy.boundary_picture(weights, x, times))
             effective.append(toy.prediction.effective_features)
     grid = (len(counts), len(ends))
@@ -242,6 +280,9 @@ def toy_study(
         counts,
         ends,
         gridded(samples),
+        gridded(of_mean),
+        gridded(naive),
+        np.array([replace(base, cutoff=float(cutoff)).exact_sample(start) for cutoff in ends]),
         x,
         times,
         pictures[0].target_variance,

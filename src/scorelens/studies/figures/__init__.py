@@ -12,6 +12,7 @@ from scorelens.studies.figures.printed_formulas import PrintedFormulas
 from scorelens.studies.figures.reverse_covariance import ReverseCovariance
 from scorelens.studies.figures.score_covariance import ScoreCovariance
 from scorelens.studies.figures.small_time import SmallTime
+from scorelens.studies.figures.toy import Toy
 from scorelens.studies.figures.variances import Variances
 from scorelens.studies.figures.weights import Weights
 
@@ -31,5 +32,6 @@ ALL: tuple[type[FigureStudy], ...] = (
     ReverseCovariance,
     EffectiveDynamics,
     PrintedFormulas,
+    Toy,
 )
 """Every study that `scorelens reproduce` knows."""
