@@ -15,6 +15,7 @@ from scorelens.generalization.reverse import (
     FieldEnsemble,
     euler_ensemble,
     generated_moments,
+    mean_score,
     noise_free,
 )
 from scorelens.generalization.schedules import BROWNIAN, PolynomialSchedule
@@ -125,6 +126,20 @@ class TestEulerEnsemble:
             binned.step_covariance(1, start[:1], "sandwich").covariance.item(), rel=0.05
         )
 
+    def test_the_same_noise_with_and_without_the_bias(self) -> None:
+        binned, start = TimeBinned(AFFINE, MIXTURE, BROWNIAN, [0.0, 0.1], 60), np.array([[0.8], [-1.5]])
+        ends = [euler_ensemble(binned, start, np.random.default_rng(0), bias=bias) for bias in (True, False)]
+        expected = 0.05 * binned.fit(1).bias(start) / 60
+        np.testing.assert_allclose(ends[0] - ends[1], expected, rtol=1e-9)
+        assert (np.abs(expected) > 1e-5).all()
+
+    def test_the_bias_is_over_the_samples_of_its_step(self) -> None:
+        binned, x = TimeBinned(AFFINE, MIXTURE, BROWNIAN, [0.0, 0.1, 0.2], [50, 200]), np.array([[0.8]])
+        for step, n in ((1, 50), (2, 200)):
+            fit = binned.fit(step)
+            found = mean_score(binned, step, x) - mean_score(binned, step, x, bias=False)
+            np.testing.assert_allclose(found, fit.bias(x) / n, rtol=1e-9)
+
     def test_refusals(self) -> None:
         few = TimeBinned(AFFINE, MIXTURE, VP, TIMES, [2, *[100] * 7])
         with pytest.raises(ValueError, match="needs more than 2 samples"):
@@ -159,6 +174,26 @@ class TestRandomField:
         mean = (fit.score(x, 0.4) + fit.bias(x, 0.4) / n)[:, 0]
         assert (np.abs(scores.mean(axis=0) - mean) < 4.5 * np.sqrt(np.diag(expected) / members)).all()
         np.testing.assert_array_equal(field.score(np.tile(x, (members, 1, 1)), 0.4)[..., 0], scores)
+
+    def test_the_draws_are_around_the_biased_optimum(self) -> None:
+        """The same draws for ``n`` and ``4 n``: twice the second less the first is ``W* - bias / 2 n``."""
+        fit, n, x = self.fit(AFFINE, MIXTURE), 40, np.array([[-1.0], [0.7]])
+        few, many = (
+            FieldEnsemble.of_law(fit, count, 3, np.random.default_rng(0)).score_on(x, 0.4)
+            for count in (n, 4 * n)
+        )
+        bias = fit.bias(x, 0.4)
+        np.testing.assert_allclose(2 * many - few, [fit.score(x, 0.4) - bias / (2 * n)] * 3, rtol=1e-9)
+        assert (np.abs(bias) / (2 * n) > 1e-4).all()
+
+    def test_the_draws_know_their_target(self) -> None:
+        fit, n, count, x = self.fit(AFFINE, MIXTURE), 300, 20_000, np.array([[0.7]])
+        naive, dsm = (fit.covariance_of(n, x, 0.4, target=target).item() for target in ("naive", "dsm"))
+        weights = fit.draw_weights(n, count, np.random.default_rng(0), target="naive")
+        found = FieldEnsemble(AFFINE, VP, weights).score_on(x, 0.4).var()
+        error = np.sqrt(2 / count) * naive
+        assert abs(found - naive) < 4.5 * error
+        assert abs(dsm - naive) > 9 * error
 
     @pytest.mark.parametrize(("method", "order"), [("euler", 1), ("heun", 2), ("rk4", 4)])
     def test_each_method_has_its_order(self, method, order: int) -> None:
