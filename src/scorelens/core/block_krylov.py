@@ -118,7 +118,7 @@ def block_krylov(
 def _rayleigh_ritz(
     basis: np.ndarray, images: np.ndarray, width: int
 ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-    """Norm of the operator within the span of ``basis``, its ``width`` largest eigenpairs there, their images."""
+    """Within the span of ``basis``: norm of the operator, its ``width`` largest eigenpairs, their images."""
     values, rotation = scipy.linalg.eigh(basis.T @ images)
     best = rotation[:, ::-1][:, :width]
     return float(np.abs(values[[0, -1]]).max()), values[::-1][:width], basis @ best, images @ best

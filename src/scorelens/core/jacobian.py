@@ -27,7 +27,7 @@ _SAME = 1e-3
 
 @final
 class JacobianAt:
-    """``J = dD/dx`` of a denoiser at points ``x (b, *event)``, each with its noise level; ``d = prod(event)``.
+    """``J = dD/dx`` of a denoiser at ``x (b, *event)``, each point at its noise level; ``d = prod(event)``.
 
     ``sigma`` is a noise standard deviation > 0 in data units, a scalar or ``(b,)``. The denoiser is evaluated
     in evaluation mode on its own device, in float64 if all that it holds is float64, else in float32 (half
@@ -76,13 +76,11 @@ class JacobianAt:
         self.sigma = per_sample(sigma, self._x)
         self._rows = batch_rows(self.event_shape) if rows is None else rows
         self._formed: Tensor | None = None
+        self._evaluate()
         with undisturbed(denoiser):
-            index = torch.arange(self.n_points, device=self._x.device).split(self._rows)
-            self.value = torch.cat([self._function(i)(self._x[i]).flatten(1) for i in index])
-            self._step = difference_step(self.x, self.value, self.sigma)
-            tried = slice(0, min(_TRIED, self._rows))
+            tried = torch.arange(min(_TRIED, self._rows, self.n_points), device=self._x.device)
             self._check_rows_are_apart()
-            self._ways = chosen_ways(self._function(index[0][tried]), self._x[tried], self._step[tried], way)
+            self._ways = chosen_ways(self._function(tried), self._x[tried], self._step[tried], way)
         self.accuracy = self._ways.accuracy
         self.way = "; ".join(part for part in (self._ways.words, precision) if part)
 
@@ -105,6 +103,23 @@ class JacobianAt:
             held = getattr(self, name)
             setattr(one, name, None if held is None else held[keep])
         return one
+
+    def moved(self, x: Tensor, sigma: Tensor | float) -> JacobianAt:
+        """The same denoiser at other points ``x (n, *event)`` and noise, differentiated alike without trials.
+
+        >>> at = JacobianAt(lambda x, sigma: x * x / 2, torch.tensor([[1.0, 3.0]]), 1.0)
+        >>> at.moved(torch.tensor([[2.0, 5.0]]), 1.0).apply(torch.ones(1, 2)).tolist()
+        [[2.0, 5.0]]
+        """
+        _check_points(x, sigma)
+        if tuple(x.shape[1:]) != self.event_shape:
+            raise ValueError(f"x must have shape (n, {self.event_shape}), got {tuple(x.shape)}")
+        other = copy.copy(self)
+        other.n_points, other._formed = len(x), None
+        other._x = x.detach().to(self._x)
+        other.sigma = per_sample(sigma, other._x)
+        other._evaluate()
+        return other
 
     def apply(self, directions: Tensor) -> Tensor:
         """``J v`` for ``directions (b, d)`` or ``(b, d, k)``: the same shape, on their device, in `dtype`."""
@@ -137,6 +152,13 @@ class JacobianAt:
             found[block] = derivative(block // self.dim, axes)
         found = found.reshape(self.n_points, self.dim, self.dim)
         return found.mT if by_columns else found
+
+    def _evaluate(self) -> None:
+        """Set `value` and the steps of differences at the points."""
+        with undisturbed(self._denoiser):
+            index = torch.arange(self.n_points, device=self._x.device).split(self._rows)
+            self.value = torch.cat([self._function(i)(self._x[i]).flatten(1) for i in index])
+            self._step = difference_step(self.x, self.value, self.sigma)
 
     def _full_once(self) -> Tensor:
         if self._formed is None:
@@ -206,7 +228,7 @@ class JacobianAt:
         if (again - self.value[0]).norm() > _SAME * again.norm() + 10 * torch.finfo(self.dtype).eps:
             raise ValueError(
                 "the output at a point changes with the other points of the batch, or with chance: "
-                "there is no Jacobian at a point; give a denoiser that treats each row alone and draws nothing"
+                "it has no Jacobian at a point; give a denoiser that treats each row alone and draws nothing"
             )
 
 
