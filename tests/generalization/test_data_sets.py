@@ -21,7 +21,7 @@ from scorelens.generalization.statistics.averages import DRAWS
 RNG = np.random.default_rng(0)
 LINE = np.concatenate([RNG.normal(-1.0, 0.2, (12, 1)), RNG.normal(0.7, 0.4, (18, 1))])
 MIXED = RNG.normal(size=(20, 2)) @ np.array([[1.0, 0.4], [0.0, 0.5]])
-PLANE = MIXED + [0.3, -0.2] + RNG.gamma(1.0, 1.0, (20, 1))
+PLANE = MIXED + np.array([0.3, -0.2]) + RNG.gamma(1.0, 1.0, (20, 1))
 AT = {1: np.array([[-1.2], [-0.9], [0.4], [1.0]]), 2: np.array([[0.3, 0.1], [2.0, -1.0], [1.0, 3.0]])}
 
 

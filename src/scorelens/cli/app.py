@@ -9,6 +9,7 @@ import typer
 
 from scorelens.cli.options import (
     ESTIMATORS,
+    FITTED,
     LAW,
     OBJECTIVE,
     OUTPUT,
@@ -227,6 +228,39 @@ def memorization(
     found = studies.memorization(given, data, features=features, generate=generate, **options)
     typer.echo("\n".join(found.verdict))
     _say_where(found)
+
+
+@app.command(
+    epilog="Examples: scorelens generalize moons --features affine,gmm:4 · "
+    "scorelens generalize digits --features bumps:5 --components 2 · "
+    "scorelens generalize faces.npy --samples 1000 --sigma 0.1,0.3,1"
+)
+@accepts(FITTED)
+def generalize(
+    data: Data = "moons",
+    features: Annotated[
+        str,
+        typer.Option(
+            help="Features of the score, several with commas between: affine, monomials:3, bins:8, bumps:5, "
+            "fourier:2, gmm:3; --list shows all with their options."
+        ),
+    ] = "affine",
+    sigma: Annotated[
+        str | None,
+        typer.Option(help="Noise levels, as 0.1,0.3,1. Default: 0.1 to 2 standard deviations of the data."),
+    ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="List the features and their options.")] = False,
+    **options: Any,
+) -> None:
+    """How much a score fitted to few draws varies, where, and what that does to samples."""
+    from scorelens import studies
+    from scorelens.analysis.named_features import feature_list
+
+    if listed:
+        typer.echo("\n".join(feature_list()))
+        return
+    levels = None if sigma is None else numbers("sigma", sigma)
+    _say_where(studies.generalize(data, features, sigma=levels, **options))
 
 
 @app.command(epilog="Example: scorelens report runs/digits")

@@ -109,6 +109,20 @@ ESTIMATORS = {
     ],
 }
 
+FITTED = {
+    "samples": Annotated[int | None, typer.Option(help="Draws in a training set. Default: 200.")],
+    "models": Annotated[int | None, typer.Option(help="Fits at each noise level. Default: 200.")],
+    "resample": Annotated[
+        str | None,
+        typer.Option(help="fresh draws of the data, or bootstrap: of one training set. Default: fresh."),
+    ],
+    "components": Annotated[
+        int | None, typer.Option(help="Look at so many leading principal components only. Default: none.")
+    ],
+    "steps": Annotated[int | None, typer.Option(help="Euler steps of the sampler. Default: 30.")],
+    **OUTPUT,
+}
+
 QUIET = {
     "quiet": Annotated[bool | None, typer.Option("--quiet", "-q", help="Do not say what is being done.")]
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scorelens import report
-from scorelens.results import Estimation, Examination, Reproduction, ResultFolder
+from scorelens.results import Estimation, Examination, Generalization, Reproduction, ResultFolder
 
 
 def _reproduction(folder: Path) -> Path:
@@ -19,6 +19,7 @@ PAGES: dict[type[ResultFolder], Callable[[Path], Path]] = {
     Reproduction: _reproduction,
     Examination: report.build_examination,
     Estimation: report.build_estimation,
+    Generalization: report.build_generalization,
 }
 """Kind of folder -> what writes its page, from the folder alone, and returns its path."""
 

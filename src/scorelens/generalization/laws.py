@@ -252,7 +252,7 @@ class DataLaw:
             )
 
     def step_nodes(self, alpha: float, std: float, breaks: np.ndarray) -> ComponentNodes:
-        """Nodes on a line, exact for what is constant in ``x`` between ``breaks`` and quadratic in the target.
+        """Nodes on a line, exact for what is constant in ``x`` between ``breaks``, of degree 2 in the target.
 
         One per component and interval, with the target's moments given both: those of a truncated normal
         ([G13]). Raises ``ValueError`` in more dimensions.

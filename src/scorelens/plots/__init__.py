@@ -20,7 +20,10 @@ from scorelens.plots.overparametrisation import overparametrisation
 from scorelens.plots.phase_portrait import phase_portraits
 from scorelens.plots.points import points
 from scorelens.plots.responsibility import responsibility
+from scorelens.plots.samples_on_a_line import samples_on_a_line
+from scorelens.plots.score_errors import score_errors
 from scorelens.plots.score_field import score_field
+from scorelens.plots.score_variance import score_variance
 from scorelens.plots.spectrum import spectrum
 from scorelens.plots.standing import standing
 from scorelens.plots.trajectories import trajectories
@@ -57,7 +60,10 @@ __all__ = [
     "phase_portraits",
     "points",
     "responsibility",
+    "samples_on_a_line",
+    "score_errors",
     "score_field",
+    "score_variance",
     "spectrum",
     "standing",
     "trajectories",

@@ -4,6 +4,7 @@ from scorelens.core.storage import StorageError
 from scorelens.results.config import RunConfig
 from scorelens.results.estimation import EstimateConfig, Estimation, Fit, is_estimation, refuse_unfinished
 from scorelens.results.examination import Examination, is_examination
+from scorelens.results.generalization import Generalization
 from scorelens.results.reproduction import Reproduction, is_reproduction
 from scorelens.results.result_folder import ResultFolder
 from scorelens.results.run import Run
@@ -15,6 +16,7 @@ __all__ = [
     "Estimation",
     "Examination",
     "Fit",
+    "Generalization",
     "Reproduction",
     "ResultFolder",
     "Run",

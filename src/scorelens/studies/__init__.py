@@ -8,6 +8,7 @@ from scorelens.studies.comparison import Comparison, compare_preconditioners
 from scorelens.studies.configure import configure
 from scorelens.studies.estimate import estimate
 from scorelens.studies.estimate_words import estimate_table, estimator_list
+from scorelens.studies.generalize import generalize
 from scorelens.studies.law_comparison import compare_laws
 from scorelens.studies.main_study import study
 from scorelens.studies.memorization import memorization
@@ -29,6 +30,7 @@ __all__ = [
     "estimator_list",
     "figures",
     "forecast",
+    "generalize",
     "measure",
     "memorization",
     "prepare",

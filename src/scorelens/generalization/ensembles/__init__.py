@@ -11,6 +11,7 @@ from scorelens.generalization.ensembles.comparison import (
     compare_covariance,
     model_variance,
 )
+from scorelens.generalization.ensembles.level_refits import Draws, LevelFit
 from scorelens.generalization.ensembles.parallel import each_in_parallel, in_parallel
 from scorelens.generalization.ensembles.refits import Refit, refit_ensemble, ridge_solution, sample_features
 from scorelens.generalization.ensembles.stepwise import fresh_scores, stepwise_refits
@@ -22,6 +23,8 @@ __all__ = [
     "BoundaryPicture",
     "BumpFeatures",
     "Comparison",
+    "Draws",
+    "LevelFit",
     "Refit",
     "ToyProtocol",
     "ToyStudy",

@@ -15,9 +15,9 @@ Integrand = Callable[[ComponentNodes, np.ndarray], np.ndarray]
 
 ACCURACY = 1e-10
 """Two quadratures must agree to this, relative to the largest entry; the finer one is then far closer."""
-DRAWS = 2**16
-"""Draws in an average over a data set where no rule is exact: good to about a percent."""
-FEW_DRAWS = 2**12
+DRAWS = 2**14
+"""Draws in an average over a data set where no rule is exact: good to a percent or two."""
+FEW_DRAWS = 2**11
 """The same where the score of the data set enters, a sum over all of its points."""
 _STEPS = tuple(0.4 * 2 ** (-n / 2) for n in range(10))
 _WIDTHS = tuple(2.5 / 2**n for n in range(8))
