@@ -132,16 +132,46 @@ def test_nothing_to_warn_of(losses, measured):
 
 def test_sentences_are_true_of_the_numbers():
     quiet = memorization_words.memorization_sentences(_losses(LEARNS), _measured())
-    assert quiet[0] == "Held-out loss has not turned upwards at any noise level: no onset of memorisation."
-    assert quiet[1].endswith("times as far from the training data as held-out data do (95%: 0.28 to 0.35).")
-    assert "12.5% of 256 samples are near-copies of training points (95%: 9.0% to 17.0%)" in quiet[1]
-    assert "no more than chance explains" in quiet[1]
+    assert quiet[0] == (
+        "The model does not memorise its training data: held-out loss has not turned upwards and its samples "
+        "hold no more near-copies than fresh data."
+    )
+    assert quiet[1] == "Held-out loss has not turned upwards at any noise level: no onset of memorisation."
+    assert quiet[2].endswith("times as far from the training data as held-out data do (95%: 0.28 to 0.35).")
+    assert "12.5% of 256 samples are near-copies of training points (95%: 9.0% to 17.0%)" in quiet[2]
+    assert "no more than chance explains" in quiet[2]
     loud = memorization_words.memorization_sentences(_losses(LEARNS, TURNS), _measured(p_value=1e-9))
-    assert "Training turned to memorising at step 80" in loud[0]
-    assert "rises at σ 10, while" in loud[0]
-    assert "copies of training data" in loud[1]
+    assert "Training turned to memorising at step 80" in loud[1]
+    assert "rises at σ 10, while" in loud[1]
+    assert "copies of training data" in loud[2]
     unsure = memorization_words.memorization_sentences(_losses(TURNS[:7], train=FALLS[:7]), None)
-    assert "uncertain" in unsure[0]
+    assert unsure[0] == "Whether the model memorises its training data is uncertain."
+    assert "uncertain" in unsure[1]
+    assert loud[0] == (
+        "The model memorises its training data: held-out loss has turned upwards and its samples hold copies."
+    )
+
+
+@pytest.mark.parametrize(
+    ("losses", "p_value", "said"),
+    [
+        (_losses(LEARNS, TURNS), 0.5, "memorises its training data: held-out loss has turned upwards."),
+        (_losses(LEARNS), 1e-9, "memorises its training data: its samples hold copies."),
+        (_losses(LEARNS), 0.003, "Whether the model memorises"),
+        (None, 0.5, "does not memorise its training data: its samples hold no more near-copies"),
+        (_losses(LEARNS), None, "does not memorise its training data: held-out loss has not turned upwards."),
+    ],
+)
+def test_the_verdict_is_said_plainly(losses, p_value, said):
+    measured = None if p_value is None else _measured(p_value=p_value)
+    assert said in str(memorization_words.verdict_sentence(losses, measured))
+    assert memorization_words.verdict_sentence(None, None) is None
+
+
+def test_the_chance_of_any_near_copy_is_said():
+    measured = _measured().assign(false_alarm_rate=("step", [0.05 / 256]))
+    said = memorization_words.copies_sentence(measured.isel(step=0))
+    assert "the chance of even one among as many fresh data is at most 5%" in said
 
 
 def test_without_a_ratio_that_is_said():

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from scorelens.analysis import words
-from scorelens.analysis.onset import NONE, ONSET, PATIENCE, Onset, onset
+from scorelens.analysis.onset import NONE, ONSET, PATIENCE, UNCERTAIN, Onset, onset
 
 #: Near-copies count as such if so many are rarer than this among fresh data.
 COPIES_P = 1e-4
@@ -31,12 +31,36 @@ def memorization_warning(losses: xr.Dataset | None, measured: xr.Dataset | None)
 
 def memorization_sentences(losses: xr.Dataset | None, measured: xr.Dataset | None) -> list[str]:
     """What the measurements say on memorisation, beside the warning."""
-    sentences = []
+    verdict = verdict_sentence(losses, measured)
+    sentences = [verdict] if verdict else []
     if losses is not None and losses.sizes["step"] > PATIENCE:
         sentences.append(onset_sentence(onset(losses)))
     if measured is not None:
         sentences.append(copies_sentence(measured.isel(step=-1)))
     return sentences
+
+
+def verdict_sentence(losses: xr.Dataset | None, measured: xr.Dataset | None) -> str | None:
+    """Whether the model memorises, in one sentence; ``None`` where nothing was measured that tells.
+
+    It does if held-out loss has turned upwards, or its samples hold more near-copies than chance explains; it
+    does not if both were measured, or one of them, and neither shows.
+    """
+    turned = onset(losses).overall if losses is not None and losses.sizes["step"] > PATIENCE else None
+    p_value = None if measured is None else float(measured["near_copy_p_value"].isel(step=-1))
+    if turned is None and p_value is None:
+        return None
+    copied = p_value is not None and p_value < COPIES_P
+    if turned == ONSET or copied:
+        signs = ["held-out loss has turned upwards"] * (turned == ONSET) + [
+            "its samples hold copies"
+        ] * copied
+        return f"The model memorises its training data: {' and '.join(signs)}."
+    if turned == UNCERTAIN or (p_value is not None and p_value < CHANCE_P):
+        return "Whether the model memorises its training data is uncertain."
+    signs = ["held-out loss has not turned upwards"] * (turned is not None)
+    signs += ["its samples hold no more near-copies than fresh data"] * (p_value is not None)
+    return f"The model does not memorise its training data: {' and '.join(signs)}."
 
 
 def onset_sentence(found: Onset) -> str:
@@ -63,9 +87,9 @@ def copies_sentence(last: xr.Dataset) -> str:
         for name in ("near_copy_share", "near_copy_share_low", "near_copy_share_high", "false_alarm_rate")
     )
     counted = f"{share:.1%} of {last.attrs['n_generated']} samples are near-copies of training points"
-    interval, expected = f"(95%: {low:.1%} to {high:.1%})", f"{100 * usual:.2g}% of fresh data would be"
+    interval = f"(95%: {low:.1%} to {high:.1%})"
     verdict = _verdict(float(last["near_copy_p_value"]))
-    sentence = f"{counted} {interval}; {expected}: {verdict}."
+    sentence = f"{counted} {interval}; {_expected(usual, last.attrs['n_generated'])}: {verdict}."
     if not bool(last["comparable"]):
         return f"{sentence} Most held-out points are training points: there is no ratio of distances."
     ratio, low, high = (float(last[f"distance_ratio{end}"]) for end in ("", "_low", "_high"))
@@ -73,6 +97,17 @@ def copies_sentence(last: xr.Dataset) -> str:
         f"{sentence} Samples lie {words.number(ratio, 2)} times as far from the training data as held-out "
         f"data do (95%: {words.number(low, 2)} to {words.number(high, 2)})."
     )
+
+
+def _expected(false_alarm: float, n: int) -> str:
+    """What as many fresh points would do.
+
+    >>> _expected(5e-5, 1000), _expected(0.01, 1000)
+    ('the chance of even one among as many fresh data is at most 5%', '1% of fresh data would be')
+    """
+    if n * false_alarm <= 0.5:
+        return f"the chance of even one among as many fresh data is at most {100 * n * false_alarm:.2g}%"
+    return f"{100 * false_alarm:.2g}% of fresh data would be"
 
 
 def _verdict(p_value: float) -> str:
@@ -103,10 +138,9 @@ def _of_loss(losses: xr.Dataset | None) -> str | None:
 def _of_copies(measured: xr.Dataset | None) -> str | None:
     if measured is None or not _copied(last := measured.isel(step=-1)):
         return None
-    return (
-        f"{float(last['near_copy_share']):.1%} of the samples are near-copies of training points "
-        f"({100 * float(last['false_alarm_rate']):.2g}% of fresh data would be)"
-    )
+    expected = _expected(float(last["false_alarm_rate"]), last.attrs["n_generated"])
+    share = f"{float(last['near_copy_share']):.1%} of the samples"
+    return f"{share} are near-copies of training points ({expected})"
 
 
 def _copied(last: xr.Dataset) -> bool:

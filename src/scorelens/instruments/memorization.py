@@ -49,8 +49,10 @@ class Memorization(Instrument):
       ratio below 1 alone does not prove copies. NaN if ``comparable`` is false: the median held-out point is
       itself a training point.
     - ``near_copy_share``: share of samples nearer to a training point, for the density of points there, than
-      every held-out point that was searched, with its exact interval. ``near_copy_p_value``: probability of
-      as many among fresh data. ``false_alarm_rate``: the share expected of fresh data.
+      fresh data are, with its exact interval. ``near_copy_threshold``: of ``nearness``, calibrated so that
+      any of as many fresh points lies below with probability 5% at most; the attribute ``calibration`` says
+      how (see `Calibration`). ``near_copy_p_value``: probability of as many among fresh data.
+      ``false_alarm_rate``: the share expected of fresh data.
     - ``attraction`` at ``sigmas`` (ascending): 0 for the best linear denoiser, 1 for the one that knows
       every training point by heart, on noisy held-out data. A good denoiser of many points is attracted too.
       ``off_axis``: how much lies beside the way between the two. NaN where ``resolved`` is false: there the
@@ -124,6 +126,7 @@ class Memorization(Instrument):
             "n_held_out": len(self._fresh),
             "n_probes": self.between.n_probes,
             "n_mixture": self.between.n_mixture,
+            "calibration": copies.calibration.status,
         }
         return xr.Dataset(variables, sigma_coordinate(self.between.sigmas), attrs)
 
@@ -179,6 +182,7 @@ def copies_variables(found: NearCopies) -> dict[str, xr.Variable]:
             (), found.p_value, "Probability of as many near-copies among fresh data", PURE
         ),
         "false_alarm_rate": variable((), found.false_alarm, "Share of near-copies among fresh data", PURE),
+        "near_copy_threshold": variable((), found.threshold, "Nearness below which it is a near-copy", PURE),
     }
 
 

@@ -58,8 +58,8 @@ def _nearness(measured: xr.Dataset) -> Panel:
     caption = (
         "Distance: the median distance of samples to the nearest training point, over that of held-out data. "
         "1 is as far as fresh data, 0 is a copy; blurred samples lie near, too. Near-copies: samples whose "
-        "nearest training point is nearer, beside the second nearest, than that of any held-out point. Bars "
-        "are intervals at 95%."
+        "nearest training point is nearer, beside the second nearest, than in fresh data: even one among as "
+        "many fresh data is rare. Bars are intervals at 95%."
     )
     rows = evenly_spaced(measured.sizes["step"], TABLE_ROWS)
     table = Table.of_columns(
