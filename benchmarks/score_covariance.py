@@ -77,9 +77,9 @@ AFFINE = StateFeatures(Affine(1))
 CASES = (
     Case("affine", one_time(AFFINE, LINE)),
     Case("affine", one_time(StateFeatures(Affine(6)), SPACE)),
-    Case("Hermite, degree 5", one_time(StateFeatures(Hermite([[k] for k in range(1, 6)]), True), LINE)),
+    Case("Hermite, degree 5", one_time(StateFeatures(Hermite(np.arange(1, 6)[:, None]), True), LINE)),
     Case("bins", one_time(StateFeatures(Bins(np.linspace(-1.2, 1.4, 8))), LINE)),
-    Case("waves", one_time(StateFeatures(Fourier([[0.7], [1.4], [2.1]]), True), LINE)),
+    Case("waves", one_time(StateFeatures(Fourier(np.array([[0.7], [1.4], [2.1]])), True), LINE)),
     Case("mixture's own", one_time(MixtureFeatures(LINE), LINE)),
     Case("mixture's own", one_time(MixtureFeatures(PLANE), PLANE)),
     Case("affine, all times", shared(AFFINE, LINE)),
