@@ -74,6 +74,26 @@ def test_a_rise_within_the_standard_errors_is_none():
     assert onset(_losses(TURNS, error=0.1)).overall == ONSET
 
 
+def test_the_error_of_the_minimum_counts_too():
+    """A rise of 2.5 errors of either, which is 1.8 of their difference, is none; one of 3.5 is."""
+    small = [9.0, 8.0, 5.0, 3.0, 2.0, 2.25, 2.25, 2.25]
+    assert onset(_losses(small, error=0.1)).overall == NONE
+    assert onset(_losses([*small[:5], 2.35, 2.35, 2.35], error=0.1)).overall == ONSET
+
+
+def test_of_several_onsets_the_first_and_the_largest_are_told():
+    early = [9.0, 8.0, 5.0, 2.0, 2.4, 2.4, 2.4, 2.4]
+    found = onset(_losses(TURNS, early))
+    assert found.step.tolist() == [80.0, 20.0]
+    assert (found.first_step, found.leading) == (20.0, 0)
+
+
+def test_measurements_in_any_order_are_the_same():
+    shuffled = _losses(LEARNS, TURNS).isel(step=[7, 0, 3, 1, 6, 2, 5, 4])
+    found = onset(shuffled)
+    assert (found.status, found.first_step, found.last_step) == ((NONE, ONSET), 80.0, 4000)
+
+
 def test_a_rise_that_is_undone_is_none():
     assert onset(_losses([9.0, 3.0, 2.0, 3.0, 4.0, 3.0, 2.5, 2.0])).overall == NONE
 

@@ -155,7 +155,8 @@ class TestComparison:
         draws = np.random.default_rng(0).multivariate_normal([1.0, 2.0], true, 20_000)
         right, wrong = compare_covariance(draws, true), compare_covariance(draws, 1.1 * true)
         assert np.abs(right.z).max() < 4.5
-        assert np.abs(wrong.z).max() > 4.5
+        assert np.diag(wrong.z).max() < -4.5  # less was measured than predicted
+        np.testing.assert_allclose(compare_covariance(draws[:40], true).measured, np.cov(draws[:40].T))
         assert right.power == pytest.approx(4.5 * math.sqrt(2 / 20_000), rel=0.05)
         with pytest.raises(ValueError, match="at least 30 draws"):
             compare_covariance(draws[:10], true)
@@ -169,6 +170,21 @@ class TestComparison:
         assert found.between.item() == pytest.approx(0.3, rel=0.1)
         assert found.covariance.item() == pytest.approx(2.3, rel=0.1)
         assert found.mean_stderr.item() == pytest.approx(math.sqrt(0.3 / 4000), rel=0.1)
+
+    def test_two_members_by_hand(self) -> None:
+        """Points at 0 and 2, and at 10 and 14, of two members: variances 2 and 8."""
+        found = averaged_law(np.array([[0.0, 10.0], [2.0, 14.0]])[..., None])
+        assert (found.mean.item(), found.between.item()) == (6.5, 5.0)
+        assert found.covariance.item() == pytest.approx(np.var([0.0, 10.0, 2.0, 14.0]))
+        assert found.mean_stderr.item() == pytest.approx(np.std([5.0, 8.0], ddof=1) / math.sqrt(2))
+        squares = [6.5**2 + 3.5**2, 4.5**2 + 7.5**2]
+        assert found.covariance_stderr.item() == pytest.approx(np.std(squares, ddof=1) / 2 / math.sqrt(2))
+        several = np.random.default_rng(0).normal(size=(5, 1, 1))
+        squares = (several - several.mean())[:, 0, 0] ** 2
+        error = averaged_law(several).covariance_stderr.item()
+        assert error == pytest.approx(squares.std(ddof=1) / math.sqrt(5))
+        field = FieldEnsemble(AFFINE, BROWNIAN, np.array([[[0.0, -1.0]], [[0.0, -2.0]]]))
+        assert model_variance(field, [[[3.0]]], [1.0]).item() == pytest.approx(4.5)
 
     def test_model_variance_along_a_path(self) -> None:
         field = FieldEnsemble.of_law(THEORY, 500, 4000, np.random.default_rng(0))

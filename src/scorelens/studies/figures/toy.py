@@ -58,6 +58,7 @@ class Toy(FigureStudy):
                 _not_the_target(shares),
                 _mean_score(shares),
                 _few_draws(variance),
+                _beyond(variance),
                 _validity(variance),
                 _late(variance),
             ),
@@ -305,6 +306,17 @@ def _late(variance: xr.Dataset) -> str:
         f"nor does the picture outlive small times: at t {LATE:g}, with noise half as wide as the gaps, "
         f"boundary over point is {target[0]:.2f} for the target and {_told(models, '.2f')} between models "
         f"of {n} draws."
+    )
+
+
+def _beyond(variance: xr.Dataset) -> str:
+    n, middle = int(variance["n_samples"].max()), (POINTS[0] + POINTS[1]) / 2
+    one = variance["measured"].sel(n_samples=n, time=EARLY[0], method="nearest").mean("cutoff")
+    ratio = float(one.sel(x=[-2.0, 2.0], method="nearest").mean() / one.sel(x=middle, method="nearest"))
+    return (
+        f"beyond the outer points, where the target hardly varies, models do: at x ±2 and t {EARLY[0]:g} "
+        f"those of {n} draws vary {ratio:.2g} times as much as half-way between points, as few draws fall "
+        "there."
     )
 
 
