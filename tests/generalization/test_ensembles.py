@@ -215,6 +215,14 @@ class TestStepwise:
         slope, offset = np.polyfit(x[:, 0], -noise[:, 0] / 0.5, 1)
         assert found.item() == pytest.approx(slope * 0.7 + offset, rel=1e-10)
 
+    def test_each_step_has_its_own_number_of_samples(self) -> None:
+        binned = TimeBinned(AFFINE, GAUSSIAN, BROWNIAN, [0.0, 0.1, 0.2], np.array([20, 40]))
+        found = stepwise_refits(binned, [[0.7]], np.random.default_rng(5))
+        rng, x = np.random.default_rng(5), np.array([[0.7]])
+        for step, n in ((2, 40), (1, 20)):
+            x = x + 0.05 * fresh_scores(binned.fit(step), n, x, rng)  # g^2 / 2 dt, no drift
+        np.testing.assert_allclose(found, x, rtol=1e-10)
+
     def test_refusals(self) -> None:
         binned = TimeBinned(AFFINE, GAUSSIAN, BROWNIAN, [0.0, 0.1], 2)
         with pytest.raises(ValueError, match="2 features need more than 2 samples"):
@@ -224,6 +232,15 @@ class TestStepwise:
 
 
 class TestToy:
+    def test_bumps_by_hand(self) -> None:
+        """Steps of 2 in the state and 1 in time; the time runs fastest."""
+        bumps = BumpFeatures.on_grid(3, 2, 2.0)
+        found = bumps.at(np.array([1.0]), np.array([0.5]))[0]
+        of_state, of_time = np.exp(-np.array([9, 1, 1]) / 8), np.exp(-np.array([0.25, 0.25]) / 2)
+        np.testing.assert_allclose(found, np.outer(of_state, of_time).ravel())
+        early = bumps.at(np.array([0.0]), np.array([0.0]))[0]
+        np.testing.assert_allclose(early[[2, 3]], [1.0, math.exp(-0.5)])
+
     def test_the_score_is_that_of_the_denoiser(self) -> None:
         toy = ToyProtocol(n_samples=64, cutoff=1e-2, models=2)
         weights, x = toy.fit(0), np.array([-0.7, 0.1, 1.2])
