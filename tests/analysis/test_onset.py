@@ -198,3 +198,12 @@ def test_without_a_ratio_that_is_said():
     said = memorization_words.copies_sentence(_measured(ratio=np.nan, comparable=False).isel(step=0))
     assert "there is no ratio of distances" in said
     assert "nan" not in said
+
+
+def test_of_several_measurements_the_last_is_told():
+    early = _measured(p_value=1e-9, ratio=0.9).assign_coords(step=[10])
+    both = xr.concat([early, _measured(p_value=0.5, ratio=0.31)], "step")
+    assert memorization_words.memorization_warning(None, both) is None
+    assert "0.31 times as far" in memorization_words.memorization_sentences(None, both)[0]
+    loud = memorization_words.memorization_warning(_losses(TURNS), both)
+    assert "nearest-neighbour ratio 0.31" in str(loud)
