@@ -204,7 +204,8 @@ def estimate(
 
 @app.command(
     epilog="Examples: scorelens memorization runs/digits digits · "
-    "scorelens memorization samples.npy faces.parquet --features pca:50"
+    "scorelens memorization samples.npy faces.parquet --features pca:50 · "
+    "torchrun --nproc-per-node 2 -m scorelens memorization samples.npy faces.parquet"
 )
 @accepts(OUTPUT, SPECTRUM, SAMPLER)
 def memorization(
@@ -217,7 +218,11 @@ def memorization(
     ],
     data: Annotated[str, typer.Argument(metavar="DATA", help="The data that the model was trained on.")],
     features: Annotated[
-        str, typer.Option(help="Where distances are measured: pixel, or pca:50 for 50 components.")
+        str,
+        typer.Option(
+            help="Where distances are measured: pixel, pca:50 for 50 components, or "
+            "FILE_OF_SAMPLES.npy,FILE_OF_DATA.npy with rows of features."
+        ),
     ] = "pixel",
     generate: Annotated[int, typer.Option(help="How many samples a model generates.")] = 1024,
     **options: Any,
@@ -226,6 +231,8 @@ def memorization(
     from scorelens import studies
 
     found = studies.memorization(given, data, features=features, generate=generate, **options)
+    if found is None:  # the first of several processes speaks
+        return
     typer.echo("\n".join(found.verdict))
     _say_where(found)
 

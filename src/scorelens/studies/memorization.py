@@ -13,8 +13,6 @@ from scorelens import report, training
 from scorelens.analysis.memorization_words import copies_sentence
 from scorelens.core import checks
 from scorelens.core.denoiser import Denoiser
-from scorelens.core.spectrum import Spectrum
-from scorelens.core.spectrum_fit import fit_spectrum
 from scorelens.data import Data
 from scorelens.generalization.memorization import SampleMemorization, examine_denoiser, examine_samples
 from scorelens.generalization.memorization.inputs import LEAST_SAMPLES
@@ -28,9 +26,11 @@ from scorelens.instruments.memorization import (
     shown_pairs,
 )
 from scorelens.results import Examination
+from scorelens.results.config import RunConfig
 from scorelens.studies.checkpoint_measurement import configuration_of
 from scorelens.studies.configure import changed
 from scorelens.studies.folders import new_folder, slug
+from scorelens.studies.memorization_spaces import Space, features_of_files, leading
 from scorelens.studies.preparation import split
 
 #: Samples that a model generates, noise levels and points of its attraction, and training points it goes to.
@@ -45,48 +45,88 @@ def memorization(
     generate: int = GENERATED,
     out: Path | str | None = None,
     **options: Any,
-) -> Examination:
+) -> Examination | None:
     """Compare samples with the ``data`` that a model was trained on, and write the page.
 
     ``given`` is a data specification of samples (a .npy, .npz or .parquet file, a folder), or a run, a
     checkpoint or an estimator's file, which then generates ``generate`` samples and whose attraction to the
-    memorising denoiser is measured too. ``features``: "pixel", or "pca:50" for distances along 50 principal
-    components. ``options`` are those of the data and the sampler, and ``seed``; a run knows its own. Part of
-    the data is held out as in training, to compare with.
+    memorising denoiser is measured too. ``features``: "pixel"; "pca:50" for distances along 50 principal
+    components; or two files, "samples.npy,data.npy", of features ``(n, m)`` computed elsewhere, a row for
+    each sample and for each event of the data, in their order. ``options`` are those of the data and the
+    sampler, and ``seed``; a run knows its own. Part of the data is held out as in training, to compare with.
 
-    Raises ``ValueError`` for bad options, samples of another shape or range, and too few of them.
+    Where `torchrun` or `accelerate launch` start several processes, each searches its share of the training
+    data; the first writes the page, and only there a result is returned.
+
+    Raises ``ValueError`` for bad options, samples of another shape or range, too few of them, and features
+    that do not fit them.
     """
-    model = _is_model(given)
     config = changed(configuration_of(Path(given)), data=data, **options)
-    n_components = _components(features)
+    space = Space.parse(features)
     checks.whole("generate", generate, LEAST_SAMPLES)
-    denoiser = training.load_denoiser(given) if model else None
+    denoiser = _model(given, space)
     train, held_out = split(config.data, config.seed)
-    if denoiser is not None and training.event_shape(denoiser) != train.event_shape:
+    folder = new_folder(f"memorization-{slug(str(given))}", out)
+    with training.joined() as first:
+        samples = _samples(given, denoiser, train, generate, config)
+        found = _examined(samples, train, held_out, space, config)
+        if not first:
+            return None
+        measured = _labelled(found, samples, train, held_out)
+        if denoiser is not None:
+            of_denoiser = _attraction(denoiser, train, held_out, config.sigmas(), config.seed)
+            measured = measured.merge(of_denoiser).assign_attrs(of_denoiser.attrs)
+        asked = {"features": features, **({"generate": generate} if denoiser else {}), **options}
+        named = {"given": str(given), "data": str(data), "options": asked}
+        return _written(folder, found, measured, train, named)
+
+
+def _model(given: str | Path, space: Space) -> Denoiser | None:
+    """The model in the file or folder; ``None`` for samples."""
+    if not _is_model(given):
+        return None
+    if space.files is not None:
         raise ValueError(
-            f"{given} was made for samples of shape {training.event_shape(denoiser)}, {data} has "
+            f"features: files hold rows for samples, but {given} is a model that makes its own; save its "
+            "samples and their features, and give the samples"
+        )
+    return training.load_denoiser(given)
+
+
+def _samples(
+    given: str | Path, denoiser: Denoiser | None, train: Data, generate: int, config: RunConfig
+) -> np.ndarray:
+    """Those in the file, or as many as asked from the model; the same on all processes."""
+    if denoiser is None:
+        return sources.load(str(given), seed=config.seed)[:]
+    if training.event_shape(denoiser) != train.event_shape:
+        raise ValueError(
+            f"{given} was made for samples of shape {training.event_shape(denoiser)}, {config.data.spec} has "
             f"{train.event_shape}; give data of the model's shape"
         )
-    if denoiser is None:
-        samples = sources.load(str(given), seed=config.seed)[:]
-    else:
-        made = generated(denoiser, generate, train.event_shape, config.sigmas(), config.seed)
-        samples = np.concatenate([batch for _, batch in made])
-    space = None if n_components is None else _spectrum(train, n_components)
-    found = examine_samples(samples, train, held_out[:], features=space, seed=config.seed)
-    measured = _labelled(found, samples, train, held_out)
-    if denoiser is not None:
-        of_denoiser = _attraction(denoiser, train, held_out, config.sigmas(), config.seed)
-        measured = measured.merge(of_denoiser).assign_attrs(of_denoiser.attrs)
-    folder = new_folder(f"memorization-{slug(str(given))}", out)
-    asked = {"features": features, **({"generate": generate} if model else {}), **options}
+    made = generated(denoiser, generate, train.event_shape, config.sigmas(), config.seed)
+    return training.from_first(np.concatenate([batch for _, batch in made]))
+
+
+def _examined(
+    samples: np.ndarray, train: Data, held_out: Data, space: Space, config: RunConfig
+) -> SampleMemorization:
+    if space.files is None:
+        spectrum = space.spectrum(train)
+        return examine_samples(samples, train, held_out[:], features=spectrum, seed=config.seed)
+    sets = features_of_files(space.files, len(samples), config)
+    return examine_samples(*sets, seed=config.seed, check_range=False)
+
+
+def _written(
+    folder: Path, found: SampleMemorization, measured: xr.Dataset, train: Data, named: dict[str, Any]
+) -> Examination:
+    """The folder with what was found, and its page."""
     result = Examination.create(
         folder,
         {"memorization": measured},
-        spectrum=_spectrum(train, 2) if len(train.event_shape) == 1 and train.dim > 2 else None,
-        given=str(given),
-        data=str(data),
-        options=asked,
+        spectrum=leading(train, 2) if len(train.event_shape) == 1 and train.dim > 2 else None,
+        **named,
         verdict=(copies_sentence(measured), _copying_sentence(found)),
         remarks=(*found.remarks, *_training_set(found)),
         numbers=_numbers(found),
@@ -101,27 +141,13 @@ def _is_model(given: str | Path) -> bool:
     return path.suffix == ".safetensors" or any((path / part).is_file() for part in parts)
 
 
-def _components(features: str) -> int | None:
-    if features == "pixel":
-        return None
-    name, _, number = features.partition(":")
-    if name != "pca" or not number.isdecimal() or int(number) < 1:
-        raise ValueError(f"features: got {features!r}; choose pixel, or pca:50 for 50 principal components")
-    return int(number)
-
-
-def _spectrum(train: Data, n_modes: int) -> Spectrum:
-    if n_modes > train.dim:
-        raise ValueError(f"features: got pca:{n_modes}, but the data have only {train.dim} dimensions")
-    return fit_spectrum(train.blocks, train.event_shape, n_modes=n_modes)
-
-
 def _labelled(found: SampleMemorization, samples: np.ndarray, train: Data, held_out: Data) -> xr.Dataset:
     variables = ratio_variables(found.distance_ratio, float(np.median(found.distances[:, 0])))
     variables |= copies_variables(found.copies)
     variables |= each_sample(found.distances, found.indices, found.nearness, found.copies)
     variables |= shown_pairs(samples, train, found.indices, found.nearness)
     attrs = {"n_generated": len(samples), "n_train": len(train), "n_held_out": len(held_out)}
+    attrs["calibration"] = found.copies.calibration.status
     return xr.Dataset(variables, attrs=attrs)
 
 
@@ -150,6 +176,7 @@ def _numbers(found: SampleMemorization) -> tuple[tuple[str, float], ...]:
     ):
         rows += [(name, unit * one.value), ("  lower end", unit * one.low), ("  upper end", unit * one.high)]
     rows += [("near-copies among fresh data, %", 100 * found.copies.false_alarm)]
+    rows += [("chance of any among as many fresh data, %", 100 * found.copies.family_wise)]
     rows += [("p-value of the near-copies", found.copies.p_value)]
     rows += [("data-copying test C_T", found.copying.statistic), ("its z", found.copying.z)]
     return (*rows, ("samples that are training points", float(found.n_exact)))

@@ -8,6 +8,7 @@ from scorelens.training.failure import NonFiniteLoss
 from scorelens.training.load import event_shape, load_denoiser, trained_steps
 from scorelens.training.loop import train
 from scorelens.training.memorization_alarm import MemorizationWarning, OnMemorization
+from scorelens.training.processes import from_first, joined
 from scorelens.training.schedule import measurement_steps
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "build_preconditioner",
     "descend",
     "event_shape",
+    "from_first",
+    "joined",
     "load_denoiser",
     "measurement_steps",
     "network_ensemble",
