@@ -64,7 +64,7 @@ def _agreement(one: xr.Dataset) -> str:
     ratio = np.sqrt(one["measured"].values / one["predicted"].values)
     span = f"measured standard deviations are {_span(ratio)} times the predicted ones"
     rule = np.sqrt(one["measured"].values / one["rule_of_thumb"].values)
-    thumb = f"The rule of thumb L/(nσ²) would be met by {_span(rule)} times."
+    thumb = f"They are {_span(rule)} times the rule of thumb √(L/n)/σ."
     z = one["z"].values
     if not np.isfinite(z).any():
         return f"{span[:1].upper()}{span[1:]} (not tested). {thumb}"
@@ -77,10 +77,8 @@ def _agreement(one: xr.Dataset) -> str:
     power = float(np.nanmax(one["power"].values))
     missed = float(one["correction"].max())
     few = f" The leading order misses about {missed:.0%} here." if missed > 0.1 else ""
-    return (
-        f"{span[:1].upper()}{span[1:]}, {verdict} (an error of {power:.0%} of the variance would be seen).{few} "
-        f"{thumb}"
-    )
+    seen = f"(an error of {power:.0%} of the variance would be seen)"
+    return f"{span[:1].upper()}{span[1:]}, {verdict} {seen}.{few} {thumb}"
 
 
 def _span(values: np.ndarray) -> str:

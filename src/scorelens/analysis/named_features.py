@@ -175,10 +175,10 @@ ROWS: tuple[NamedFeatures, ...] = (
     ),
     _row(
         "bins",
-        "bins:8 or bins:8,extent=2",
+        "bins:6 or bins:6,extent=1.5",
         "indicators of so many bins, up to extent standard deviations (data of one number)",
         _bins,
-        {"count": written.whole(8, 3), "extent": written.positive(2.0)},
+        {"count": written.whole(6, 3), "extent": written.positive(1.5)},
         "count",
     ),
     _row(

@@ -248,7 +248,7 @@ def generalize(
     features: Annotated[
         str,
         typer.Option(
-            help="Features of the score, several with commas between: affine, monomials:3, bins:8, bumps:5, "
+            help="Features of the score, several with commas between: affine, monomials:3, bins:6, bumps:5, "
             "fourier:2, gmm:3; --list shows all with their options."
         ),
     ] = "affine",

@@ -25,7 +25,8 @@ def score_errors(dataset: xr.Dataset) -> go.Figure:
     """Root mean squares times the noise level, so that 1 is the size of the noise: a view per features.
 
     ``dataset`` has ``(features, sigma)`` mean squares ``predicted``, ``measured`` with ``measured_error``,
-    ``rule_of_thumb``, ``if_gaussian``, ``predicted_bias``, ``misfit`` and ``score_size``; NaN and 0 are not drawn.
+    ``rule_of_thumb``, ``if_gaussian``, ``predicted_bias``, ``misfit`` and ``score_size``; NaN and 0 are left
+    out.
     """
     drawn = style.figure(height=500)
     owners = []

@@ -14,7 +14,7 @@ from scorelens.core import checks
 from scorelens.results import Generalization
 from scorelens.results.dataset_store import require_empty
 from scorelens.studies.fitted_scores.asked import HIGHEST, LEAST_FOR_ERRORS, LEVELS, LOWEST, Asked
-from scorelens.studies.fitted_scores.levels import Ensemble, Level, labelled_levels, level_errors
+from scorelens.studies.fitted_scores.levels import Ensemble, NoisedData, labelled_levels, level_errors
 from scorelens.studies.fitted_scores.places import variance_places
 from scorelens.studies.fitted_scores.runs import sampled
 from scorelens.studies.folders import new_folder, slug
@@ -103,7 +103,7 @@ def _population(spec: str, components: int | None, seed: int) -> tuple[np.ndarra
 
 def _datasets(asked: Asked) -> dict[str, object]:
     rng = np.random.default_rng((asked.seed, 0))
-    levels = [Level.of(asked, sigma, rng) for sigma in asked.sigmas]
+    levels = [NoisedData.of(asked, sigma, rng) for sigma in asked.sigmas]
     ensembles, rows = [], []
     for i, one in enumerate(asked.chosen):
         draws = np.random.default_rng((asked.seed, 1, i))

@@ -81,7 +81,7 @@ class Asked:
         return [LevelFit.of_features(features, self.points, float(sigma)) for sigma in sigmas]
 
     def check(self) -> None:
-        """Raise ``ValueError`` for fits that are not unique, at any noise level, before any of them is made."""
+        """Raise ``ValueError`` for fits that are not unique at some noise level, before any is made."""
         for one in self.chosen:
             n_features = self.features[one.spec].n_features
             try:

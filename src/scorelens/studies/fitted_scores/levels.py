@@ -11,12 +11,12 @@ import xarray as xr
 from scorelens.analysis.named_features import ChosenFeatures
 from scorelens.generalization.ensembles import Draws, LevelFit
 from scorelens.generalization.posterior_of_points import PosteriorOfPoints, posterior_of_points
-from scorelens.generalization.statistics import bin_score
+from scorelens.generalization.statistics import Level, OneTime, bin_score
 from scorelens.generalization.vkernel import finite_sample_correction
 from scorelens.instruments.labels import LENGTH, PURE, sigma_coordinate, variable
 from scorelens.studies.fitted_scores.asked import LEAST_FOR_ERRORS, Asked
 
-#: Points at which fits are looked at, draws in the average of the misfit, pairs of points that these may take.
+#: Points at which fits are looked at, draws in the average of the misfit, and pairs of points these may take.
 PLACES, MISFIT_DRAWS, MOST_PAIRS = 256, 1024, 3e7
 #: Numbers in the scores of an ensemble.
 MOST_NUMBERS = 4e6
@@ -26,7 +26,7 @@ OF_COORDINATE = "of one component of the score, mean over the noised data"
 
 @final
 @dataclass(frozen=True, eq=False)
-class Level:
+class NoisedData:
     """The noised population at one level: places to look at, and the true score of many draws."""
 
     sigma: float
@@ -35,7 +35,7 @@ class Level:
     truth: PosteriorOfPoints
 
     @classmethod
-    def of(cls, asked: Asked, sigma: float, rng: np.random.Generator) -> Level:
+    def of(cls, asked: Asked, sigma: float, rng: np.random.Generator) -> NoisedData:
         def noised(count: int) -> np.ndarray:
             chosen = rng.integers(len(asked.points), size=count)
             return asked.points[chosen] + sigma * rng.standard_normal((count, asked.dim))
@@ -67,11 +67,8 @@ class Ensemble:
 
     def predicted_variance(self, x: np.ndarray, n: int) -> np.ndarray:
         """Of one component at ``x (p, d)``, ``(p,)``: exact for bins ([G13]), else the leading order [G9]."""
-        if self.one.are_bins:
-            theory = self.fit.theory
-            place = theory.features.value(x, _level(self.fit)).argmax(axis=1)  # pyright: ignore
-            edges = np.asarray(theory.features.breaks(_level(self.fit)))  # pyright: ignore
-            return bin_score(theory.law, edges, 1.0, theory.std, n).variance[place]  # pyright: ignore
+        if self.one.are_bins and isinstance(self.fit.theory, OneTime):
+            return _of_bins(self.fit.theory, x, n)
         return self.fit.total_variance(x) / (n * x.shape[1])
 
     def measured_variance(self, x: np.ndarray) -> np.ndarray:
@@ -79,11 +76,14 @@ class Ensemble:
         return self.scores(x).var(axis=0, ddof=1).mean(axis=1)
 
 
-def _level(fit: LevelFit):  # noqa: ANN202
-    return fit.theory._draw.level  # pyright: ignore
+def _of_bins(theory: OneTime, x: np.ndarray, n: int) -> np.ndarray:
+    level = Level(theory.alpha, theory.std)
+    place = theory.features.value(x, level).argmax(axis=1)
+    edges = np.asarray(theory.features.breaks(level))
+    return bin_score(theory.law, edges, theory.alpha, theory.std, n).variance[place]
 
 
-def level_errors(asked: Asked, level: Level, ensemble: Ensemble) -> dict[str, float]:
+def level_errors(asked: Asked, level: NoisedData, ensemble: Ensemble) -> dict[str, float]:
     """All numbers of one kind of features at one level, by their names in `LABELS`."""
     n, x, fit = asked.n_samples, level.places, ensemble.fit
     predicted = float(ensemble.predicted_variance(x, n).mean())

@@ -8,12 +8,12 @@ import xarray as xr
 from scorelens.generalization.posterior_of_points import posterior_of_points
 from scorelens.instruments.labels import LENGTH, PURE, sigma_coordinate, variable
 from scorelens.studies.fitted_scores.asked import Asked
-from scorelens.studies.fitted_scores.levels import PER_SCORE, Ensemble, Level
+from scorelens.studies.fitted_scores.levels import PER_SCORE, Ensemble, NoisedData
 
 LINE_CELLS, PLANE_CELLS, MARGIN, SHOWN = 161, 41, 1.25, 300
 
 
-def variance_places(asked: Asked, levels: list[Level], ensembles: list[list[Ensemble]]) -> xr.Dataset:
+def variance_places(asked: Asked, levels: list[NoisedData], ensembles: list[list[Ensemble]]) -> xr.Dataset:
     """``target``, ``leverage``, ``predicted`` and ``measured`` variance over places, per component.
 
     Over ``x`` for data of one number, over ``y`` and ``x`` for two, else over some ``place`` of the noised
@@ -70,7 +70,7 @@ def _axes(asked: Asked) -> dict[str, np.ndarray]:
     return {name: centre[i] + steps for i, name in enumerate("xy"[: asked.dim])}
 
 
-def _points(level: Level, axes: dict[str, np.ndarray]) -> np.ndarray:
+def _points(level: NoisedData, axes: dict[str, np.ndarray]) -> np.ndarray:
     if not axes:
         return level.places
     return np.stack(np.meshgrid(*axes.values()), axis=-1).reshape(-1, len(axes))
