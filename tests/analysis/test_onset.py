@@ -204,6 +204,6 @@ def test_of_several_measurements_the_last_is_told():
     early = _measured(p_value=1e-9, ratio=0.9).assign_coords(step=[10])
     both = xr.concat([early, _measured(p_value=0.5, ratio=0.31)], "step")
     assert memorization_words.memorization_warning(None, both) is None
-    assert "0.31 times as far" in memorization_words.memorization_sentences(None, both)[0]
+    assert "0.31 times as far" in " ".join(memorization_words.memorization_sentences(None, both))
     loud = memorization_words.memorization_warning(_losses(TURNS), both)
     assert "nearest-neighbour ratio 0.31" in str(loud)
