@@ -14,10 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scorelens.results import Run
-    from scorelens.studies import compare_preconditioners, forecast, measure, study, train
+    from scorelens.studies import compare_preconditioners, forecast, generalize, measure, study, train
 
 __version__ = "0.1.0"
-__all__ = ["Run", "__version__", "compare_preconditioners", "forecast", "measure", "study", "train"]
+__all__ = [
+    "Run",
+    "__version__",
+    "compare_preconditioners",
+    "forecast",
+    "generalize",
+    "measure",
+    "study",
+    "train",
+]
 
 _HOME = {"Run": "scorelens.results"}
 

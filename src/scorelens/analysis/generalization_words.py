@@ -65,6 +65,9 @@ def _agreement(one: xr.Dataset) -> str:
     span = f"measured standard deviations are {_span(ratio)} times the predicted ones"
     rule = np.sqrt(one["measured"].values / one["rule_of_thumb"].values)
     thumb = f"They are {_span(rule)} times the rule of thumb √(L/n)/σ."
+    known = np.sqrt(one["measured"].values / one["if_gaussian"].values)
+    if np.isfinite(known).all():
+        thumb += f" For Gaussian data of these moments [G12] is exact: they are {_span(known)} times that."
     z = one["z"].values
     if not np.isfinite(z).any():
         return f"{span[:1].upper()}{span[1:]} (not tested). {thumb}"

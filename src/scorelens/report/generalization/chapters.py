@@ -135,14 +135,16 @@ def _places_table(found: xr.Dataset) -> Table:
                     float(q) * float(sigma) ** 2 for q in one[name].quantile([0.1, 0.5, 0.9], dims)
                 )
                 cells.append(f"{low:.2g}, {mid:.2g}, {high:.2g}")
-            logs = [
-                np.log(np.maximum(one[name].values.ravel(), 1e-300)) for name in ("measured", "predicted")
-            ]
-            cells.append(f"{np.corrcoef(*logs)[0, 1]:.3f}")
+            measured, predicted = (_log(one[name]) for name in ("measured", "predicted"))
+            cells.append(f"{np.corrcoef(measured, predicted)[0, 1]:.3f}")
             rows.append(tuple(cells))
     header = ("features", "σ", "C σ²", "predicted σ²", "measured σ²", "correlation of logarithms")
     note = "10%, 50% and 90% quantiles over the places shown; the correlation is of predicted and measured."
     return Table("Variance over places", header, tuple(rows[:ROWS]), note)
+
+
+def _log(values: xr.DataArray) -> np.ndarray:
+    return np.log(np.maximum(values.values.ravel(), 1e-300))
 
 
 def samples(made: Generalization, clouds: xr.Dataset, moments: xr.Dataset) -> Section:
@@ -209,8 +211,8 @@ def _moments_table(moments: xr.Dataset) -> Table:
     )
     note = (
         "Variance of samples with endless draws, and what fits to finitely many add to it, ± two standard "
-        "errors, trajectory by trajectory from the same start. Predicted: an Euler scheme with fresh noise at "
-        "each step, with the sandwich [G9] and the bias [G10]. If Gaussian: the exact recursion [G23] for "
+        "errors, trajectory by trajectory from the same start. Predicted: an Euler scheme with fresh noise "
+        "at each step, with the sandwich [G9] and the bias [G10]. If Gaussian: the exact recursion [G23] for "
         "affine fits of Gaussian data of the same mean and covariance. z: measured less predicted (or less "
         "[G23] where that is the only one), in standard errors of both."
     )

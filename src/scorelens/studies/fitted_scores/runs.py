@@ -63,7 +63,7 @@ def starts(asked: Asked, count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def euler(asked: Asked, fits: list[LevelFit], x: np.ndarray, score: Score) -> tuple[np.ndarray, np.ndarray]:
-    """Where ``x (p, d)`` ends by Euler steps of the reverse ODE ([G2]), and which ``(p,)`` ran away nowhere."""
+    """Where ``x (p, d)`` ends by Euler steps of the reverse ODE ([G2]), and which ``(p,)`` never ran away."""
     centre, kept = asked.points.mean(axis=0), np.ones(len(x), dtype=bool)
     for fit, to in zip(fits, asked.sampler[1:], strict=True):
         push = (fit.std - to) * fit.std  # dt g^2 / 2 with g^2 = 2 t
@@ -99,7 +99,7 @@ def run(asked: Asked, one: ChosenFeatures, fits: list[LevelFit], rng: np.random.
 def _moments(
     asked: Asked, one: ChosenFeatures, fits: list[LevelFit], rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Per axis and over all: variances ``(axes + 1,)`` and what fits add to them, by the names of `_LABELS`."""
+    """Per axis and over all: variances ``(axes + 1,)`` and what fits add to them, by names of `_LABELS`."""
     made = run(asked, one, fits, rng)
     kept, count = made.kept, len(made.kept)
     correction = finite_sample_correction(asked.n_samples, fits[0].n_features)
@@ -169,7 +169,7 @@ def _clouds(
 
 def _labelled_clouds(asked: Asked, clouds: dict[str, np.ndarray]) -> xr.Dataset:
     """Along the two leading axes of the data where there are more."""
-    values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(asked.points.T)))
+    _, vectors = np.linalg.eigh(np.atleast_2d(np.cov(asked.points.T)))
     centre = asked.points.mean(axis=0)
     titles = (
         ["first number", "second number"][: asked.dim] if asked.dim <= 2 else ["along mode 1", "along mode 2"]
