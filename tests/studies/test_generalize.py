@@ -89,7 +89,7 @@ def test_the_scheme_is_that_of_the_library() -> None:
 
 
 def test_what_fits_add_to_samples_is_predicted() -> None:
-    """Paired from the same starts; 15 draws per fit, so that much is added, and the scheme is leading order."""
+    """Paired from the same starts; 15 draws per fit, so that much is added; the scheme is leading order."""
     of = asked(1, "affine", n_samples=15)
     one = of.chosen[0]
     made = run(of, one, of.fits(one, of.sampler[:-1]), np.random.default_rng(4))
@@ -171,9 +171,9 @@ def test_bad_input_is_refused_before_any_work(
 
 
 def test_images_need_components_but_for_affine_features(tmp_path) -> None:
-    with pytest.raises(ValueError, match="--components 2"):
+    with pytest.raises(ValueError, match=r"--components 2"):
         studies.generalize("digits", "gmm:2", out=tmp_path / "none")
-    with pytest.raises(ValueError, match="65 features need more than 65 samples.*--components 2"):
+    with pytest.raises(ValueError, match=r"65 features need more than 65 samples.*--components 2"):
         studies.generalize("digits", samples=50, out=tmp_path / "none")
 
 
