@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
 
 from scorelens import report, studies
@@ -236,3 +237,44 @@ def test_a_page_without_figures_says_that_it_is_drawn(browser, tmp_path):
     view = Opened(browser, place.as_uri())
     assert view.complaints == []
     view.close()
+
+
+@pytest.fixture(scope="module")
+def fitted_scores(tmp_path_factory):
+    """Pages on fitted scores in one, two and six dimensions."""
+    folder, rng = tmp_path_factory.mktemp("fitted"), np.random.default_rng(0)
+    pages = []
+    for dim in (1, 2, 6):
+        np.save(folder / f"{dim}.npy", rng.normal(size=(80, dim)).astype(np.float32))
+        features = "affine" if dim > 2 else "affine,gmm:2"
+        options = {
+            "samples": 40,
+            "models": 30,
+            "sigma": [0.2, 1.0],
+            "steps": 3,
+            "out": folder / f"found-{dim}",
+        }
+        pages.append(studies.generalize(str(folder / f"{dim}.npy"), features, **options).report_path)
+    return pages
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_pages_on_fitted_scores_fit_and_follow_slider_and_choice(browser, fitted_scores, width):
+    for place in fitted_scores:
+        view = Opened(browser, place.as_uri(), width)
+        assert view.complaints == []
+        assert view.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert {"errors", "where", "samples"} <= set(
+            view.page.eval_on_selector_all(".plot", "plots => plots.map((plot) => plot.id)")
+        )
+        before = content(view.page, "where")
+        view.page.query_selector("input[type=range][data-for=where]").focus()
+        view.page.keyboard.press("Home")
+        view.page.wait_for_timeout(300)
+        assert view.page.inner_text("#where-value") == "σ = 1"
+        assert content(view.page, "where") != before
+        before = content(view.page, "samples")
+        view.page.check("input[name=samples-view][value='1']", force=True)
+        view.page.wait_for_timeout(300)
+        assert content(view.page, "samples") != before
+        view.close()
