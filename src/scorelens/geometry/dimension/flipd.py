@@ -32,7 +32,7 @@ class Flipd(DimensionEstimator):
     array([1.])
     """
 
-    n_applied: int = 32
+    n_applied: int = 64
     trace: str = "auto"
     seed: int = 0
     name: ClassVar[str] = "flipd"
