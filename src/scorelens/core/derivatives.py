@@ -137,3 +137,23 @@ def in_words(way: Derivative) -> str:
     if isinstance(way, WithMathematicalAttention):
         return f"{in_words(way.inner)} with {way.words}"
     return way.words
+
+
+def along_many(way: Derivative, function: RowFunction, x: Tensor, directions: Tensor) -> Tensor:
+    """The derivative at one point ``x (1, *event)``, evaluated once, along ``directions (k, *event)``.
+
+    By `torch.func.vmap`, of forward and reverse mode only; raises where the function cannot be transformed.
+
+    >>> along_many(ReverseMode(), lambda x: x * x, torch.tensor([[1.0, 2.0]]), torch.eye(2)).tolist()
+    [[2.0, 0.0], [0.0, 4.0]]
+    """
+    if isinstance(way, WithMathematicalAttention):
+        with mathematical_attention():
+            return along_many(way.inner, function, x, directions)
+    if isinstance(way, ForwardMode):
+        return torch.func.vmap(lambda v: torch.func.jvp(function, (x,), (v[None],))[1][0])(directions)
+    if isinstance(way, ReverseMode):
+        with torch.enable_grad():
+            _, pull = torch.func.vjp(function, x)
+            return torch.func.vmap(lambda u: pull(u[None])[0][0])(directions).detach()
+    raise TypeError(f"{in_words(way)} takes one direction at a time")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
 from typing import Final, final
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor
 from scorelens.core import checks
 from scorelens.core.denoiser import Denoiser, per_sample
 from scorelens.core.derivative_choice import WAYS, NotDifferentiableError, chosen_ways, difference_step
-from scorelens.core.derivatives import Derivative, Differences, RowFunction
+from scorelens.core.derivatives import Derivative, Differences, RowFunction, along_many
 from scorelens.core.evaluation import batch_rows, device_of, finite, generator, undisturbed
 from scorelens.core.precision import widened, working_dtype
 
@@ -21,6 +20,8 @@ from scorelens.core.precision import widened, working_dtype
 FORMED_DIM: Final = 4096
 # Points at which a way of differentiating is tried.
 _TRIED = 4
+# Directions at one point from which on the point is evaluated once for all of them.
+_MANY = 4
 # Share by which equal rows may differ from call to call.
 _SAME = 1e-3
 
@@ -81,6 +82,8 @@ class JacobianAt:
             tried = torch.arange(min(_TRIED, self._rows, self.n_points), device=self._x.device)
             self._check_rows_are_apart()
             self._ways = chosen_ways(self._function(tried), self._x[tried], self._step[tried], way)
+            ways = (self._ways.forward, self._ways.reverse)
+            self._shares = {one: self._can_share(one) for one in ways}
         self.accuracy = self._ways.accuracy
         self.way = "; ".join(part for part in (self._ways.words, precision) if part)
 
@@ -123,7 +126,7 @@ class JacobianAt:
 
     def apply(self, directions: Tensor) -> Tensor:
         """``J v`` for ``directions (b, d)`` or ``(b, d, k)``: the same shape, on their device, in `dtype`."""
-        return self._over_blocks(self._pushed, directions)
+        return self._over_blocks(self._ways.forward, directions)
 
     def apply_transposed(self, directions: Tensor) -> Tensor:
         """``J^T v`` for ``directions (b, d)`` or ``(b, d, k)``.
@@ -131,7 +134,7 @@ class JacobianAt:
         Raises `NotDifferentiableError` where there is no reverse mode and ``d`` is above `FORMED_DIM`.
         """
         if self._ways.reverse is not None:
-            return self._over_blocks(self._pulled, directions)
+            return self._over_blocks(self._ways.reverse, directions)
         columns = self._as_columns(directions)
         return (self._full_once().mT @ columns).reshape(directions.shape).to(directions.device)
 
@@ -144,13 +147,13 @@ class JacobianAt:
         if self._formed is not None:
             return self._formed
         by_columns = self._ways.columns_are_cheaper
-        derivative = self._pushed if by_columns else self._pulled
-        # Row a of point i holds J e_a, or J^T e_a.
-        found = self._x.new_empty(self.n_points * self.dim, self.dim)
-        for block in torch.arange(len(found), device=found.device).split(self._rows):
-            axes = torch.nn.functional.one_hot(block % self.dim, self.dim).to(self.dtype)
-            found[block] = derivative(block // self.dim, axes)
-        found = found.reshape(self.n_points, self.dim, self.dim)
+        way = self._ways.forward if by_columns else self._ways.reverse
+        # Row a of a point holds J e_a, or J^T e_a.
+        found = self._x.new_empty(self.n_points, self.dim, self.dim)
+        for i in range(self.n_points):
+            for block in torch.arange(self.dim, device=found.device).split(self._rows):
+                axes = torch.nn.functional.one_hot(block, self.dim).to(self.dtype)
+                found[i, block] = self._at_point(way, i, axes)
         return found.mT if by_columns else found
 
     def _evaluate(self) -> None:
@@ -180,31 +183,59 @@ class JacobianAt:
         moved = directions.detach().to(self._x)
         return moved if moved.ndim == 3 else moved[..., None]
 
-    def _over_blocks(self, product: Callable[[Tensor, Tensor], Tensor], directions: Tensor) -> Tensor:
+    def _over_blocks(self, way: Derivative | None, directions: Tensor) -> Tensor:
+        """The product by ``way``, or by differences, with directions of every point."""
         columns = self._as_columns(directions)
         n_columns = columns.shape[2]
         rows = columns.mT.reshape(-1, self.dim)
         found = torch.empty_like(rows)
-        for block in torch.arange(len(rows), device=rows.device).split(self._rows):
-            found[block] = product(block // n_columns, rows[block])
+        if n_columns >= _MANY:
+            for i in range(self.n_points):
+                for block in torch.arange(n_columns, device=rows.device).split(self._rows):
+                    found[i * n_columns + block] = self._at_point(way, i, rows[i * n_columns + block])
+        else:
+            for block in torch.arange(len(rows), device=rows.device).split(self._rows):
+                found[block] = self._along(way, block // n_columns, rows[block])
         found = found.reshape(self.n_points, n_columns, self.dim).mT
         return found.reshape(directions.shape).to(directions.device)
 
-    def _pushed(self, index: Tensor, tangents: Tensor) -> Tensor:
-        return self._along(self._ways.forward or Differences(self._step[index]), index, tangents)
+    def _at_point(self, way: Derivative | None, i: int, directions: Tensor) -> Tensor:
+        """Along ``directions (k, d)`` of point ``i``."""
+        index = torch.full((len(directions),), i, device=self._x.device)
+        if way is None or not self._shares[way]:
+            return self._along(way, index, directions)
+        return self._along_many(way, i, directions)
 
-    def _pulled(self, index: Tensor, cotangents: Tensor) -> Tensor:
-        if self._ways.reverse is None:
-            raise NotDifferentiableError(f"J^T v has no derivative here ({self.way})")
-        return self._along(self._ways.reverse, index, cotangents)
+    def _along_many(self, way: Derivative, i: int, directions: Tensor) -> Tensor:
+        with undisturbed(self._denoiser):
+            function = self._function(torch.tensor([i], device=self._x.device), checked=False)
+            found = along_many(way, function, self._x[i : i + 1], directions.reshape(-1, *self.event_shape))
+        return finite(found, "the derivative of the denoiser").flatten(1)
 
-    def _along(self, derivative: Derivative, index: Tensor, directions: Tensor) -> Tensor:
+    def _can_share(self, way: Derivative | None) -> bool:
+        """Whether many directions at the first point can share its evaluation, with the same result."""
+        if way is None or self._rows < _MANY:
+            return False
+        draws = generator(0, "jacobian", "many")
+        directions = torch.randn((2, self.dim), generator=draws, dtype=torch.float64).to(self._x)
+        one_by_one = self._along(way, torch.zeros(2, dtype=torch.long, device=self._x.device), directions)
+        try:
+            together = self._along_many(way, 0, directions)
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, TypeError, AttributeError, ValueError):
+            return False
+        return bool((together - one_by_one).norm() <= _SAME * one_by_one.norm())
+
+    def _along(self, way: Derivative | None, index: Tensor, directions: Tensor) -> Tensor:
+        """Along one direction ``(rows, d)`` for each of the points ``index``; None is by differences."""
         x = self._x[index]
+        derivative = way or Differences(self._step[index])
         with undisturbed(self._denoiser):
             found = derivative(self._function(index), x, directions.reshape(x.shape))
         return finite(found, "the derivative of the denoiser").flatten(1)
 
-    def _function(self, index: Tensor) -> RowFunction:
+    def _function(self, index: Tensor, checked: bool = True) -> RowFunction:
         """``D`` of rows that stand near the points ``index``, at their noise levels."""
 
         def function(x: Tensor) -> Tensor:
@@ -214,7 +245,8 @@ class JacobianAt:
                     f"a denoiser keeps the shape of its points: x {tuple(x.shape)} became "
                     f"{tuple(output.shape)}; pass points of the shape that it was made for"
                 )
-            return finite(output, "the denoiser's output").to(x.dtype)
+            # Numbers cannot be looked at under every transform.
+            return (finite(output, "the denoiser's output") if checked else output).to(x.dtype)
 
         return function
 
