@@ -12,6 +12,8 @@ from scorelens.report.table import Table, text
 from scorelens.results import Generalization
 
 ROWS = 40
+#: A share of the predicted bias with a larger standard error tells nothing.
+TELLING = 0.5
 
 
 def errors(made: Generalization, levels: xr.Dataset) -> Section:
@@ -81,14 +83,17 @@ def _test_table(levels: xr.Dataset) -> Table:
                     _pm(one["measured"] / one["predicted"], one["measured_error"] / one["predicted"]),
                     text(float(f"{float(one['z']):.1f}")) if np.isfinite(one["z"]) else "–",
                     f"{float(one['power']):.0%}" if np.isfinite(one["power"]) else "–",
-                    _pm(one["bias_found"], one["bias_found_error"]),
+                    _pm(one["bias_found"], one["bias_found_error"])
+                    if one["bias_found_error"] < TELLING
+                    else "–",
                     f"{share[k]:.2g}%",
                 )
             )
     note = (
         "± two standard errors. z: measured less predicted, in standard errors; power: the smallest relative "
         "error of the prediction that would be 4.5 of them off. Bias found: measured along the predicted "
-        "bias, 1 is all of it. Last: standard deviation of the fit over the size of the true score."
+        "bias, 1 is all of it; – where the bias is too small to be seen. Last: standard deviation of the fit "
+        "over the size of the true score."
     )
     return Table("Prediction and measurement", header, tuple(rows), note)
 
