@@ -36,8 +36,8 @@ def trace(
 ) -> TraceEstimate:
     """``tr A`` of ``n_points`` operators ``A (d, d)`` with ``n_applied`` applications to each, in float64.
 
-    ``method``: ``"hutchinson"`` (Hutchinson 1990), ``"hutch++"`` (Meyer et al. 2021), ``"xtrace"`` (Epperly,
-    Tropp & Webber 2024: unbiased, far more accurate where the spectrum decays), ``"exact"`` (``d``
+    ``method``: ``"hutchinson"`` (hutchinson1989), ``"hutch++"`` (meyer2021), ``"xtrace"`` (epperly2024:
+    unbiased, far more accurate where the spectrum decays), ``"exact"`` (``d``
     applications whatever ``n_applied``), or ``"auto"``: exact where that costs no more, else XTrace. ``A``
     need not be symmetric; ``apply`` is given float64. The error of XTrace comes from estimates that share a
     basis: where the spectrum decays it was up to 1.4 times too small. Raises ``ValueError`` for fewer

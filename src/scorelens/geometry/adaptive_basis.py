@@ -76,11 +76,7 @@ def homogeneity_defect(denoiser: Denoiser, x: Tensor, sigma: Tensor | float, fac
     >>> homogeneity_defect(lambda x, sigma: x.relu(), torch.ones(1, 2), 1.0).item()
     0.0
     """
-    if not 0 < factor < float("inf") or factor == 1:
-        raise ValueError(f"factor must be > 0, finite and not 1, got {factor}")
-    value = JacobianAt(denoiser, x, sigma).value
-    scaled = JacobianAt(denoiser, factor * x, sigma).value
-    return _relative(scaled - factor * value, factor * value)
+    return _scaling_defect(denoiser, x, sigma, factor, 1.0)
 
 
 def joint_scaling_defect(denoiser: Denoiser, x: Tensor, sigma: Tensor | float, factor: float = 2.0) -> Tensor:
@@ -93,10 +89,18 @@ def joint_scaling_defect(denoiser: Denoiser, x: Tensor, sigma: Tensor | float, f
     >>> joint_scaling_defect(denoiser, torch.ones(1, 2), 1.0).item()
     0.6
     """
+    return _scaling_defect(denoiser, x, sigma, factor, factor)
+
+
+def _scaling_defect(
+    denoiser: Denoiser, x: Tensor, sigma: Tensor | float, factor: float, level_factor: float
+) -> Tensor:
     if not 0 < factor < float("inf") or factor == 1:
         raise ValueError(f"factor must be > 0, finite and not 1, got {factor}")
-    value = JacobianAt(denoiser, x, sigma).value
-    scaled = JacobianAt(denoiser, factor * x, factor * torch.as_tensor(sigma)).value
+    # No derivative is asked for: the operator only evaluates, in its own precision.
+    value = JacobianAt(denoiser, x, sigma, way="differences").value
+    level = level_factor * torch.as_tensor(sigma)
+    scaled = JacobianAt(denoiser, factor * x, level, way="differences").value
     return _relative(scaled - factor * value, factor * value)
 
 

@@ -44,7 +44,7 @@ def log_determinant(jacobian: JacobianAt) -> LogDeterminant:
 def symmetric_log_determinant(
     jacobian: JacobianAt, n_probes: int = 10, n_steps: int = 30, *, seed: int = 0
 ) -> LogDeterminant:
-    """``log det (J + J^T) / 2`` by stochastic Lanczos quadrature (Ubaru, Chen & Saad 2017).
+    """``log det (J + J^T) / 2`` by stochastic Lanczos quadrature (ubaru2017).
 
     ``n_probes`` >= 2 random directions, ``n_steps`` products with ``J`` and ``J^T`` for each: memory
     ``n_probes n_steps d``. The standard error is that of the probes; the quadrature's own error vanishes as

@@ -25,8 +25,8 @@ class Overlap:
     cosines: Tensor
     """``(b, min(k, l))``: of the principal angles, descending."""
     matched: Tensor
-    """``(b, min(k, l))``: squared cosines of vectors matched one to one for the largest sum, in the order of the
-    first frame (of the second if that has fewer)."""
+    """``(b, min(k, l))``: squared cosines of vectors matched one to one for the largest sum, in the order
+    of the first frame (of the second if that has fewer)."""
     in_order: Tensor
     """``(b, min(k, l))``: squared cosines of vectors of the same rank."""
 
@@ -82,7 +82,5 @@ def _frame(name: str, columns: Tensor) -> Tensor:
     checks.finite(name, frame.numpy())
     off = (frame.mT @ frame - torch.eye(frame.shape[2]).double()).abs().max()
     if off > 1e-3:
-        raise ValueError(
-            f"{name} must have orthonormal columns, they are off by {float(off):.1e}; use its QR"
-        )
+        raise ValueError(f"{name} must have orthonormal columns, off by {float(off):.1e}; take its QR factor")
     return frame
