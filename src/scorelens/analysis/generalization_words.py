@@ -34,6 +34,15 @@ def error_share(one: xr.Dataset, name: str) -> np.ndarray:
     return 100 * np.sqrt(np.maximum(one[name].values, 0.0) / one["score_size"].values)
 
 
+def share_words(percent: float) -> str:
+    """Two digits, or whole percents.
+
+    >>> share_words(104.2), share_words(4.62)
+    ('104%', '4.6%')
+    """
+    return f"{percent:.0f}%" if percent >= 10 else f"{percent:.2g}%"
+
+
 def _what_is_bad(spec: str, one: xr.Dataset, samples: int) -> str:
     sigma, variance, misfit = (one[name].values for name in ("sigma", "measured", "misfit"))
     by_features = misfit > LARGER**2 * variance
@@ -48,7 +57,7 @@ def _what_is_bad(spec: str, one: xr.Dataset, samples: int) -> str:
     share = error_share(one, "measured")[worst]
     return (
         f"{spec}: most of the error comes from {told}. The variance is at its worst at "
-        f"σ {words.number(float(sigma[worst]), 2)}: {words.number(float(share), 2)}% of the true score."
+        f"σ {words.number(float(sigma[worst]), 2)}: {share_words(float(share))} of the true score."
     )
 
 

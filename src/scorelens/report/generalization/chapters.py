@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from scorelens import plots
-from scorelens.analysis.generalization_words import error_share, status_words
+from scorelens.analysis.generalization_words import error_share, share_words, status_words
 from scorelens.report.panel import Panel, Section
 from scorelens.report.table import Table, text
 from scorelens.results import Generalization
@@ -86,7 +86,7 @@ def _test_table(levels: xr.Dataset) -> Table:
                     _pm(one["bias_found"], one["bias_found_error"])
                     if one["bias_found_error"] < TELLING
                     else "–",
-                    f"{share[k]:.2g}%",
+                    share_words(float(share[k])),
                 )
             )
     note = (
