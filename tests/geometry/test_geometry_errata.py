@@ -32,8 +32,8 @@ def derivative(function, x: torch.Tensor) -> torch.Tensor:
     return torch.stack(columns, 2)
 
 
-def far(found: torch.Tensor, expected: torch.Tensor) -> bool:
-    return float((found - expected).abs().max()) > 0.05 * float(expected.abs().max())
+def far(found: torch.Tensor, expected: torch.Tensor, share: float = 0.1) -> bool:
+    return float((found - expected).abs().max()) > share * float(expected.abs().max())
 
 
 def test_the_score_needs_the_scale():
@@ -90,7 +90,7 @@ def test_the_factor_of_the_mixture_of_subspaces():
     torch.testing.assert_close(ALPHA / (ALPHA**2 + std**2) * mixed, posterior_mean(X))
     assert far(ALPHA**2 / (ALPHA**2 + std**2) * mixed, posterior_mean(X))
     without_ranks = (logits.softmax(1)[..., None] * projected).sum(1)
-    assert far(ALPHA / (ALPHA**2 + std**2) * without_ranks, posterior_mean(X))
+    assert far(ALPHA / (ALPHA**2 + std**2) * without_ranks, posterior_mean(X), 0.005)
 
 
 def test_equal_losses_have_unequal_weights():
