@@ -206,6 +206,15 @@ class TestStepwise:
         assert np.isfinite(found).all()
         assert (found != 0).all()
 
+    def test_a_bin_that_hardly_ever_holds_a_sample_is_refused(self) -> None:
+        """Of probability 1e-9: without a bound the redraws would not end."""
+        fit = OneTime(StateFeatures(Bins([6.5])), GAUSSIAN, 1.0, 0.3)
+        refused = (
+            r"7 of 7 training sets of 5 .* 2 weights .* level 0\.3: 1694 draws made, at most 1700 .*wider"
+        )
+        with pytest.raises(ValueError, match=refused):
+            fresh_scores(fit, 5, np.zeros((7, 1)), np.random.default_rng(0))
+
     def test_against_one_fit_by_hand(self) -> None:
         fit = OneTime(AFFINE, GAUSSIAN, 0.9, 0.5)
         found = fresh_scores(fit, 20, np.array([[0.7]]), np.random.default_rng(4))

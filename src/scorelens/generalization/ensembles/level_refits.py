@@ -8,13 +8,12 @@ from typing import NamedTuple, final
 import numpy as np
 
 from scorelens.core import checks
+from scorelens.generalization.ensembles.redraws import determined_weights
 from scorelens.generalization.laws import DataLaw
 from scorelens.generalization.statistics import AffineOfPoints, OneTime, ScoreFeatures, check_samples
 
 _BLOCK = 2**22
 """Numbers in the features of one block of fits."""
-_ATTEMPTS = 20
-_TINY = 1e-9
 
 
 class Draws(NamedTuple):
@@ -99,15 +98,8 @@ class LevelFit:
         return np.concatenate([self._block(n_samples, count, rng, resampled) for count in counts])
 
     def _block(self, n: int, count: int, rng: np.random.Generator, resampled: Draws | None) -> np.ndarray:
-        matrix, vector = self._normal_equations(n, count, rng, resampled)
-        for _ in range(_ATTEMPTS):
-            bad = _singular(matrix / n)
-            if not bad.any():
-                return np.linalg.solve(matrix, vector)
-            matrix[bad], vector[bad] = self._normal_equations(n, int(bad.sum()), rng, resampled)
-        raise ValueError(
-            f"{n} draws leave some of {self.n_features} weights undetermined again and again at noise level "
-            f"{self.std:g}; take more samples or fewer features"
+        return determined_weights(
+            lambda sets: self._normal_equations(n, sets, rng, resampled), count, n, self.std
         )
 
     def _normal_equations(
@@ -131,13 +123,3 @@ class LevelFit:
             part = rows[start : start + size]
             found.append(np.einsum("pa,pad->pd", part, self.weights(n_samples, len(part), rng)))
         return np.concatenate(found)
-
-
-def _singular(matrix: np.ndarray) -> np.ndarray:
-    """Which matrices, near the identity with enough draws, have no inverse."""
-    sign, log_volume = np.linalg.slogdet(matrix)
-    found = sign <= 0
-    small = np.flatnonzero(~found & (log_volume < np.log(_TINY)))  # eigenvalues cost far more
-    if small.size:
-        found[small] = np.linalg.eigvalsh(matrix[small])[:, 0] <= _TINY
-    return found

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scorelens.core import checks
+from scorelens.generalization.ensembles.redraws import determined_weights
 from scorelens.generalization.statistics import OneTime, check_samples
 from scorelens.generalization.vkernel import TimeBinned
 
@@ -18,7 +19,8 @@ def stepwise_refits(binned: TimeBinned, x_start: ArrayLike, rng: np.random.Gener
 
     The law averaged over training sets, by simulation; `scorelens.generalization.reverse` predicts it. The
     numbers of samples of ``binned`` are rounded. Training sets that leave weights undetermined (an empty bin)
-    are drawn again, as [G13] does. Raises ``ValueError`` for no more samples than features.
+    are drawn again, as [G13] does. Raises ``ValueError`` for no more samples than features, and where redraws
+    do not help.
 
     >>> from scorelens.estimators.features import Affine
     >>> from scorelens.generalization.laws import DataLaw
@@ -48,12 +50,8 @@ def fresh_scores(fit: OneTime, n_samples: int, x: np.ndarray, rng: np.random.Gen
 
 
 def _fresh(fit: OneTime, n: int, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    matrix, vector = _normal_equations(fit, n, len(x), rng)
-    singular = _singular(matrix)
-    while singular.any():
-        matrix[singular], vector[singular] = _normal_equations(fit, n, int(singular.sum()), rng)
-        singular = _singular(matrix)
-    return np.einsum("pa,pad->pd", fit.orthonormal(x), np.linalg.solve(matrix, vector))
+    weights = determined_weights(lambda count: _normal_equations(fit, n, count, rng), len(x), n, fit.std)
+    return np.einsum("pa,pad->pd", fit.orthonormal(x), weights)
 
 
 def _normal_equations(
@@ -65,8 +63,3 @@ def _normal_equations(
     rows = fit.orthonormal(noised).reshape(count, n, -1)
     across = rows.transpose(0, 2, 1)
     return across @ rows, across @ (-noise / fit.std).reshape(count, n, -1)
-
-
-def _singular(matrix: np.ndarray) -> np.ndarray:
-    """Which of the matrices have no inverse: an empty bin, exactly so."""
-    return np.linalg.slogdet(matrix)[0] <= 0
