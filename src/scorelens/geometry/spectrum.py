@@ -98,7 +98,7 @@ def jacobian_spectrum(
     checks.choice("method", method, METHODS)
     jacobian = JacobianAt(denoiser, x, sigma, way=way, dtype=dtype)
     mode_count(n_modes, jacobian.dim, default=1)
-    if method == "exact" or (method == "auto" and _forming_is_cheap(jacobian.dim, n_modes)):
+    if method == "exact" or (method == "auto" and forming_is_cheap(jacobian.dim, n_modes)):
         return exact_spectrum(jacobian, n_modes)
     return krylov_spectrum(
         jacobian, n_modes, tolerance=tolerance, block=block, max_passes=max_passes, seed=seed
@@ -172,7 +172,8 @@ class _Symmetric:
         return applied[0].double().numpy()
 
 
-def _forming_is_cheap(dim: int, n_modes: int) -> bool:
+def forming_is_cheap(dim: int, n_modes: int) -> bool:
+    """Whether the whole Jacobian costs no more than iterating for ``n_modes``, so that it is formed."""
     return dim <= min(max(_SMALL, _PER_MODE * n_modes), FORMED_DIM)
 
 

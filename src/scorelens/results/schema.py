@@ -53,6 +53,8 @@ DIMENSIONS: dict[str, tuple[str, str]] = {
     "axis": ("axis along which points are drawn", "1"),
     "event": ("data point that is drawn", "1"),
     "example": ("example of the data", "1"),
+    "point": ("data point that is looked at", "1"),
+    "eigen": ("eigenpair of the Jacobian, 0 has the largest eigenvalue", "1"),
 }
 """Allowed dimensions: name -> (long_name, units) of its coordinate."""
 

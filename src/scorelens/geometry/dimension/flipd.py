@@ -45,14 +45,18 @@ class Flipd(DimensionEstimator):
         checks.whole("n_applied", self.n_applied, 2)
 
     def measured(self, denoiser: Denoiser, x: Tensor, sigma: float) -> AtLevel:
-        jacobian = JacobianAt(denoiser, x, sigma)
-        residual = (jacobian.value - jacobian.x).double().square().sum(1).cpu() / sigma**2
-        found = trace(
-            jacobian.apply,
-            jacobian.n_points,
-            jacobian.dim,
-            self.n_applied,
-            method=self.trace,
-            seed=self.seed,
-        )
-        return AtLevel((found.value.cpu() + residual).numpy(), found.standard_error.cpu().numpy())
+        return flipd(JacobianAt(denoiser, x, sigma), self.n_applied, method=self.trace, seed=self.seed)
+
+
+def flipd(jacobian: JacobianAt, n_applied: int = 32, *, method: str = "auto", seed: int = 0) -> AtLevel:
+    """The same at the points of ``jacobian``, each at its noise level; ``method`` is one of `core.trace`.
+
+    >>> import torch
+    >>> at = JacobianAt(lambda x, sigma: x * torch.tensor([1.0, 0.0, 0.0]), torch.ones(1, 3) * 0, 0.1)
+    >>> flipd(at).value
+    array([1.])
+    """
+    apart = (jacobian.value - jacobian.x).double().square().sum(1).cpu()
+    residual = apart / jacobian.sigma.double().cpu() ** 2
+    found = trace(jacobian.apply, jacobian.n_points, jacobian.dim, n_applied, method=method, seed=seed)
+    return AtLevel((found.value.cpu() + residual).numpy(), found.standard_error.cpu().numpy())
