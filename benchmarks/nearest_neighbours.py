@@ -4,14 +4,17 @@ Both find the nearest points to the same queries in one process; runs alternate,
 repetitions counts. Distances are compared with differences in float64: the largest relative error of each.
 
     python benchmarks/nearest_neighbours.py [--points 60000] [--dim 784] [--queries 2000] [--data SPEC]
+    python benchmarks/nearest_neighbours.py --alone --points 300000 --queries 4000
 
 ``--data`` takes any data that scorelens reads (say mnist.parquet) in place of random smooth images; the first
-events are the queries, the others the points.
+events are the queries, the others the points. ``--alone`` runs our search once, and prints its processor time
+and the memory of the process at its peak.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import time
 from collections.abc import Callable
 
@@ -32,8 +35,12 @@ def main() -> None:
     parser.add_argument("--k", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--data")
+    parser.add_argument("--alone", action="store_true")
     given = parser.parse_args()
     x, points = events(given.data, given.queries, given.points, given.dim)
+    if given.alone:
+        alone(x, points, given.k)
+        return
     k, rows = given.k, torch.from_numpy(points)
     results = {}
 
@@ -59,6 +66,17 @@ def main() -> None:
         print(f"| {name} | {seconds:.2f} | {seconds / spent['scorelens']:.2f} | {error} |")
     same = np.mean(results["scorelens"][1] == results["scikit-learn"][1])
     print(f"the same indices: {same:.4%}")
+
+
+def alone(x: np.ndarray, points: np.ndarray, k: int) -> None:
+    """Processor time of one search, and peak memory of the process with its data."""
+    begin, clock = time.process_time(), time.perf_counter()
+    NeighbourSearch(points)(x, k)
+    spent, passed = time.process_time() - begin, time.perf_counter() - clock
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"{len(points)} points, {len(x)} queries, d = {points.shape[1]}, k = {k}")
+    print(f"{spent:.1f} s of processor time in {passed:.1f} s; {peak:.2f} GiB at the peak")
+    print(f"of which {(x.nbytes + points.nbytes) / 2**30:.2f} GiB are points and queries")
 
 
 def events(spec: str | None, n_queries: int, n_points: int, dim: int) -> tuple[np.ndarray, np.ndarray]:

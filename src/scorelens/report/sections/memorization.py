@@ -203,6 +203,10 @@ def attraction_panel(measured: xr.Dataset) -> Panel:
     clear = (measured["off_axis"] < MOST_BESIDE) & (measured["attraction_standard_error"] < LARGEST_ERROR)
     drawn = measured[["attraction", "attraction_standard_error"]].where(clear)
     if "unseen" in measured:
+        caption += (
+            " Beside it, the way towards sets of as many points that it was not trained on: what lies above "
+            "that was learned by heart."
+        )
         drawn["unseen"] = measured["unseen"].isel(step=-1).where(clear.isel(step=-1))
 
     last = measured.isel(step=-1)
