@@ -9,7 +9,7 @@ import xarray as xr
 from scorelens import report, studies
 from scorelens.analysis.named_features import features_named
 from scorelens.generalization.ensembles import LevelFit
-from scorelens.generalization.reverse import euler_ensemble
+from scorelens.generalization.reverse import euler_ensemble, noise_free
 from scorelens.generalization.vkernel import TimeBinned
 from scorelens.results import Generalization
 from scorelens.studies.fitted_scores.asked import Asked
@@ -57,12 +57,12 @@ def test_predicted_bias_is_that_of_fits() -> None:
 
 def test_exact_for_gaussian_data_at_few_draws() -> None:
     """[G12]: the leading order misses a third here, the exact formula next to nothing."""
-    normal = np.random.default_rng(3).normal(size=(20_000, 2)) * [1.0, 0.5]
+    normal = np.random.default_rng(3).normal(size=(5000, 2)) * [1.0, 0.5]
     of = Asked(normal, tuple(features_named("affine")), 12, 4000, (0.3,), "fresh", 4, 0)
     found = numbers(of)
     assert (
         abs(found["measured"] - found["if_gaussian"])
-        < 4.5 * found["measured_error"] + 0.02 * found["measured"]
+        < 4.5 * found["measured_error"] + 0.03 * found["measured"]
     )
     assert found["z"] > 4.5
     assert found["power"] < 0.2
@@ -75,16 +75,18 @@ def test_a_bootstrap_estimates_the_variance_and_is_not_tested() -> None:
 
 
 def test_the_scheme_is_that_of_the_library() -> None:
-    """The same moments as `euler_ensemble` on the same grid, where the library's scheme applies."""
+    """The same displacement from the noise-free run as `euler_ensemble` on the same grid."""
     of = asked(1, "affine", n_samples=40)
     one, rng = of.chosen[0], np.random.default_rng(2)
     fits = of.fits(one, of.sampler[:-1])
     made = run(of, one, fits, rng)
-    law = fits[0].theory.law
-    binned = TimeBinned(of.features["affine"], law, SCHEDULE, of.sampler[::-1], 40)
-    other = euler_ensemble(binned, starts(of, 8000, rng), rng)
-    error = np.hypot(made.predicted.var() * np.sqrt(2 / 2000), other.var() * np.sqrt(2 / 8000))
-    assert abs(made.predicted.var() - other.var()) < 4.5 * error
+    binned = TimeBinned(of.features["affine"], fits[0].theory.law, SCHEDULE, of.sampler[::-1], 40)
+    start = starts(of, 8000, rng)
+    own = (made.predicted - made.free) ** 2
+    other = (euler_ensemble(binned, start, rng) - noise_free(binned, start)) ** 2
+    error = np.hypot(own.std() / np.sqrt(len(own)), other.std() / np.sqrt(len(other)))
+    assert abs(own.mean() - other.mean()) < 4.5 * error
+    assert error < 0.15 * other.mean()
     assert made.kept.all()
 
 
