@@ -48,9 +48,12 @@ def test_a_data_set_has_the_statistics_of_the_same_few_points(features, std: flo
     fast = OneTime(features, DataLaw.points(many(LINE)), 1.0, std)
     assert fast.law.is_data_set
     assert not few.law.is_data_set
-    for quantity in ("score", "leverage", "local_covariance"):
+    for quantity in ("leverage", "local_covariance"):
         exact, found = getattr(few, quantity)(AT[1]), getattr(fast, quantity)(AT[1])
-        np.testing.assert_allclose(found, exact, rtol=0.05, atol=0.01 * np.abs(exact).max() + 1e-10)
+        np.testing.assert_allclose(found, exact, rtol=0.1, atol=0.01 * np.abs(exact).max())
+    # the optimum is a fit to DRAWS draws, and varies as such
+    error = np.sqrt(few.local_covariance(AT[1]).max() / DRAWS)
+    np.testing.assert_allclose(fast.score(AT[1]), few.score(AT[1]), atol=4.5 * error)
     # a mean of r phi l, with l about F: what DRAWS draws leave of it
     error = features.n_features * np.sqrt(few.local_covariance(AT[1]).max() / DRAWS)
     np.testing.assert_allclose(fast.bias(AT[1]), few.bias(AT[1]), atol=4.5 * error)

@@ -11,7 +11,8 @@ import xarray as xr
 from scorelens.analysis.named_features import ChosenFeatures
 from scorelens.generalization.ensembles import Draws, LevelFit
 from scorelens.generalization.posterior_of_points import PosteriorOfPoints, posterior_of_points
-from scorelens.generalization.statistics import Level, OneTime, bin_score
+from scorelens.generalization.statistics import AffineOfPoints, Level, OneTime, bin_score
+from scorelens.generalization.statistics.averages import DRAWS
 from scorelens.generalization.vkernel import finite_sample_correction
 from scorelens.instruments.labels import LENGTH, PURE, sigma_coordinate, variable
 from scorelens.studies.fitted_scores.asked import LEAST_FOR_ERRORS, Asked
@@ -120,15 +121,25 @@ def _bias(fit: LevelFit, scores: np.ndarray, x: np.ndarray, n: int) -> dict[str,
     predicted, apart = fit.bias(x) / n, scores - fit.score(x)
     size = float((predicted**2).mean())
     mean = apart.mean(axis=0)
-    noise = apart.var(axis=0, ddof=1) / len(apart)
+    own = _of_optimum(fit, n)
+    noise = apart.var(axis=0, ddof=1) * (1 / len(apart) + own)
     found = {"predicted_bias": size, "measured_bias": float(((mean**2) - noise).mean())}
     telling = size > 1e-12 * float((fit.score(x) ** 2).mean())
     each = (
         np.einsum("rpi,pi->r", apart, predicted) / (size * predicted.size) if telling else np.array([np.nan])
     )
     found["bias_found"] = float(each.mean())
-    found["bias_found_error"] = _error(each) if telling else np.nan
+    found["bias_found_error"] = _error(each) * np.sqrt(1 + own * len(each)) if telling else np.nan
     return found
+
+
+def _of_optimum(fit: LevelFit, n: int) -> float:
+    """Variance of the optimum that fits are compared with, over theirs: where it is itself one of draws."""
+    theory = fit.theory
+    if isinstance(theory, AffineOfPoints) or theory.features.degree is not None:
+        return 0.0
+    is_exact = bool(theory.features.breaks(Level(theory.alpha, theory.std)))
+    return 0.0 if is_exact or not theory.law.is_data_set else n / max(DRAWS, theory.law.n_components)
 
 
 def _if_gaussian(asked: Asked, fit: LevelFit, leverage: np.ndarray) -> float:
