@@ -243,7 +243,10 @@ def _validity_table(made: Generalization, moments: xr.Dataset) -> Table:
     rows = []
     for spec in moments["features"].values.tolist():
         one = moments.sel(features=spec).isel(entry=-1)
-        said = status_words(one) or "holds: the leading order misses less than a tenth of the variance"
+        said = (
+            status_words(one)
+            or "should hold: by number and leverage, the leading order misses less than a tenth"
+        )
         rows.append((spec, said, text(int(one["runs"])), text(int(one["lost"]))))
     return Table(
         "How far the prediction may be trusted",

@@ -106,10 +106,16 @@ def level_errors(asked: Asked, level: NoisedData, ensemble: Ensemble) -> dict[st
         "misfit_error": float(off.std(ddof=1) / np.sqrt(len(off))),
         "score_size": float((level.truth.score**2).mean()),
         "target_variance": float(level.truth.target_variance.mean()) / asked.dim,
-        "correction": 0.0 if ensemble.one.are_bins else finite_sample_correction(n, fit.n_features),
+        "correction": 0.0 if ensemble.one.are_bins else missed(fit, n, leverage),
         "feature_count": float(fit.n_features),
         **_bias(fit, scores, x, n),
     }
+
+
+def missed(fit: LevelFit, n: int, leverage: np.ndarray) -> float:
+    """About what the leading order misses: ``F / n`` for affine fits, more where few samples decide."""
+    uneven = float((leverage**2).mean()) / (n * fit.n_features)
+    return max(finite_sample_correction(n, fit.n_features), uneven)
 
 
 def _error(each: np.ndarray) -> float:
@@ -164,7 +170,7 @@ LABELS: dict[str, tuple[str, str, str | None]] = {
     "misfit_error": ("Standard error of it", PER_SCORE, None),
     "score_size": ("Mean square of the true score", PER_SCORE, "[G5]"),
     "target_variance": ("Mean variance of the target given x", PER_SCORE, "[G4]"),
-    "correction": ("Share of the variance that the leading order misses, for affine fits", PURE, "[G12]"),
+    "correction": ("Share of the variance that the leading order misses, about", PURE, "[G12]"),
     "feature_count": ("Number of features", PURE, None),
     "predicted_bias": ("Predicted mean square of the bias", PER_SCORE, "[G10]"),
     "measured_bias": ("Mean square of the bias over models, less what chance adds", PER_SCORE, None),

@@ -15,10 +15,10 @@ from scorelens.generalization.laws import DataLaw
 from scorelens.generalization.reverse import generated_moments, square_root
 from scorelens.generalization.schedules import ProcessSchedule
 from scorelens.generalization.statistics import AffineOfPoints
-from scorelens.generalization.vkernel import finite_sample_correction
 from scorelens.generalization.vkernel.validity import TOLERATED
 from scorelens.instruments.labels import LENGTH, PURE, VARIANCE, variable
 from scorelens.studies.fitted_scores.asked import Asked
+from scorelens.studies.fitted_scores.levels import PLACES, missed
 
 SCHEDULE = ProcessSchedule(VarianceExploding())
 """``x = x_0 + t n``: the time is the noise level."""
@@ -102,7 +102,7 @@ def _moments(
     """Per axis and over all: variances ``(axes + 1,)`` and what fits add to them, by names of `_LABELS`."""
     made = run(asked, one, fits, rng)
     kept, count = made.kept, len(made.kept)
-    correction = finite_sample_correction(asked.n_samples, fits[0].n_features)
+    correction = max(missed(fit, asked.n_samples, fit.leverage(fit.draw(PLACES, rng).x)) for fit in fits)
     found = {
         "data": _with_mean(asked.points.var(axis=0)),
         "free": _with_mean(made.free[kept].var(axis=0)),
@@ -197,7 +197,7 @@ _LABELS: dict[str, tuple[str, str, str | None]] = {
     "if_gaussian": ("What affine fits of Gaussian data of these moments add, exact", VARIANCE, "[G23]"),
     "runs": ("Trajectories", PURE, None),
     "lost": ("Trajectories that ran away", PURE, None),
-    "correction": ("Share of the variance that the leading order misses, for affine fits", PURE, "[G12]"),
+    "correction": ("Share of the variance that the leading order misses, about", PURE, "[G12]"),
     "status": ("How far the prediction may be trusted", PURE, None),
 }
 
