@@ -14,6 +14,7 @@ from scipy.stats.qmc import Sobol
 
 from scorelens.core import checks
 from scorelens.estimators import MixtureDenoiser
+from scorelens.generalization.places import places
 from scorelens.generalization.posterior_of_points import posterior_of_points
 from scorelens.generalization.quadrature import GaussHermite, Pieces, Rule
 
@@ -329,10 +330,7 @@ class DataLaw:
         return np.where(kept | (values < 0), values, 0.0), vectors
 
     def _noisy(self, x: ArrayLike, alpha: float, std: float) -> tuple[np.ndarray, float, float]:
-        x = np.asarray(x, dtype=float)
-        if x.ndim != 2 or x.shape[1] != self.dim:
-            raise ValueError(f"x must have shape (n, {self.dim}), got {x.shape}")
-        checks.finite("x", x)
+        x = places("x", x, self.dim, "n")
         alpha, std = _level(alpha, std)
         if not (alpha**2 * self._eigen[0] + std**2 > 0).all():
             raise ValueError("without noise a singular covariance has no density; take std > 0")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scorelens.core import checks
 from scorelens.generalization.ensembles.redraws import determined_weights
+from scorelens.generalization.places import places
 from scorelens.generalization.statistics import OneTime, check_samples
 from scorelens.generalization.vkernel import TimeBinned
 
@@ -31,10 +31,7 @@ def stepwise_refits(binned: TimeBinned, x_start: ArrayLike, rng: np.random.Gener
     >>> stepwise_refits(binned, [[1.0], [2.0]], np.random.default_rng(0)).shape
     (2, 1)
     """
-    x = np.array(x_start, dtype=float)
-    if x.ndim != 2 or x.shape[1] != binned.law.dim:
-        raise ValueError(f"x_start must have shape (p, {binned.law.dim}), got {x.shape}")
-    checks.finite("x_start", x)
+    x = places("x_start", x_start, binned.law.dim)
     for step in range(binned.n_steps, 0, -1):
         (shrink, push), n = binned.rate(step), round(float(binned.n_samples[step - 1]))
         x = (1 + shrink) * x + push * fresh_scores(binned.fit(step), n, x, rng)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scorelens.core import checks
+from scorelens.generalization.places import places
 from scorelens.generalization.vkernel import Order, TimeBinned, warn_outside
 
 
@@ -34,7 +34,7 @@ def euler_ensemble(
     >>> euler_ensemble(binned, [[1.0], [2.0]], np.random.default_rng(0)).shape
     (2, 1)
     """
-    x = _points(x_start, binned.law.dim)
+    x = places("x_start", x_start, binned.law.dim)
     warn_of_worst(binned, order)
     for step in range(binned.n_steps, 0, -1):
         shrink, push = binned.rate(step)
@@ -46,7 +46,7 @@ def euler_ensemble(
 
 def noise_free(binned: TimeBinned, x_start: ArrayLike, *, bias: bool = False) -> np.ndarray:
     """Where ``x_start (p, d)`` ends with the optimal score, or with its leading bias added; ``(p, d)``."""
-    x = _points(x_start, binned.law.dim)
+    x = places("x_start", x_start, binned.law.dim)
     for step in range(binned.n_steps, 0, -1):
         shrink, push = binned.rate(step)
         x = (1 + shrink) * x + push * mean_score(binned, step, x, bias=bias)
@@ -74,11 +74,3 @@ def square_root(covariance: np.ndarray) -> np.ndarray:
     """
     values, vectors = np.linalg.eigh(covariance)
     return np.einsum("pij,pj,pkj->pik", vectors, np.sqrt(np.maximum(values, 0.0)), vectors)
-
-
-def _points(x: ArrayLike, dim: int) -> np.ndarray:
-    found = np.asarray(x, dtype=float)
-    if found.ndim != 2 or found.shape[1] != dim:
-        raise ValueError(f"x_start must have shape (p, {dim}), got {found.shape}")
-    checks.finite("x_start", found)
-    return found

@@ -11,6 +11,7 @@ from scipy.stats import binom
 from scorelens.core import checks
 from scorelens.estimators.features import Bins
 from scorelens.generalization.laws import ComponentNodes, DataLaw
+from scorelens.generalization.places import standardised
 from scorelens.generalization.statistics.averages import average
 from scorelens.generalization.statistics.features import Level, StateFeatures
 
@@ -36,8 +37,9 @@ def linear_score_covariance(
     checks.positive("std", std)
     checks.whole("n_samples", n_samples, d + 3, "with d + 2 or fewer the covariance is infinite")
     noised = law.noised(alpha, std)
-    first = _standardised(x, noised)
-    second = first if other_x is None else _standardised(other_x, noised)
+    center, spread = noised.means[0], noised.covariances[0]
+    first = standardised(x, center, spread)
+    second = first if other_x is None else standardised(other_x, center, spread)
     lever = 1 / n_samples + (first @ second.T + d / n_samples) / (n_samples - d - 2)
     return np.einsum("pq,ij->piqj", lever, law.component_target_covariance(alpha, std)[0])
 
@@ -89,12 +91,3 @@ def mean_inverse_count(n_samples: int, probability: float) -> float:
     log_mass = binom.logpmf(counts, n_samples, min(probability, 1.0))
     mass = np.exp(log_mass - log_mass.max())
     return float((mass / counts).sum() / mass.sum())
-
-
-def _standardised(x: ArrayLike, noised: DataLaw) -> np.ndarray:
-    """Rows whose inner products are those of ``x - mean`` under the inverse covariance."""
-    x = np.asarray(x, dtype=float)
-    if x.ndim != 2 or x.shape[1] != noised.dim:
-        raise ValueError(f"x must have shape (p, {noised.dim}), got {x.shape}")
-    root = np.linalg.cholesky(noised.covariances[0])
-    return np.linalg.solve(root, (x - noised.means[0]).T).T

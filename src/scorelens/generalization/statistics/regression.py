@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from scorelens.core import checks
 from scorelens.generalization.laws import ComponentNodes, DataLaw
+from scorelens.generalization.places import places
 from scorelens.generalization.statistics.averages import average
 from scorelens.generalization.statistics.features import Level, ScoreFeatures
 from scorelens.generalization.statistics.small_noise import first_time, noise_growth
@@ -94,10 +95,8 @@ class ScoreRegression(ABC):
 
     def orthonormal(self, x: ArrayLike, t: ArrayLike | None = None) -> np.ndarray:
         """``a_t`` times features that are orthonormal under the training law, at ``x (p, d)``; ``(p, F)``."""
-        x = np.asarray(x, dtype=float)
-        if x.ndim != 2 or x.shape[1] != self.features.dim or len(x) == 0:
-            raise ValueError(f"x must have shape (p, {self.features.dim}) with p >= 1, got {x.shape}")
-        checks.finite("x", x)
+        x = places("x", x, self.features.dim)
+        checks.at_least("the number of places in x", len(x), 1)
         rows = np.empty((len(x), self.n_features))
         for part, draw in self._places(x, t):
             rows[part] = draw.scale * self.features.value(x[part], draw.level) @ self._whitening.T

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from scorelens.core import checks
 from scorelens.generalization.laws import ComponentNodes, DataLaw
+from scorelens.generalization.places import standardised
 from scorelens.generalization.statistics.averages import average
 from scorelens.generalization.statistics.features import Level, MixtureFeatures
 
@@ -34,8 +35,7 @@ def bin_leverage(probability: ArrayLike) -> np.ndarray:
 
 def affine_leverage(x: ArrayLike, mean: ArrayLike, covariance: ArrayLike) -> np.ndarray:
     """``1 + (x - mu)^T Sigma^-1 (x - mu)`` at ``x (p, d)``, for a constant and the coordinates ([G26])."""
-    root = np.linalg.cholesky(np.asarray(covariance, dtype=float))
-    return 1 + (np.linalg.solve(root, (np.asarray(x, dtype=float) - mean).T) ** 2).sum(axis=0)
+    return 1 + (standardised(x, mean, covariance) ** 2).sum(axis=1)
 
 
 def center_information(law: DataLaw, alpha: float = 1.0, std: float = 0.0) -> np.ndarray:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from scorelens.core import checks
 from scorelens.generalization.laws import DataLaw
+from scorelens.generalization.places import standardised
 from scorelens.generalization.schedules import Schedule
 
 
@@ -74,11 +75,9 @@ class ProportionalKernel:
         """
         checks.positive("t", t)
         noised = self.law.noised(float(self.schedule.alpha(t)), float(self.schedule.std(t)))
-        root = np.linalg.cholesky(noised.covariances[0])
-        first, second = (
-            np.linalg.solve(root, (np.asarray(points, dtype=float) - noised.mean).T).T
-            for points in (x, x if other_x is None else other_x)
-        )
+        center, spread = noised.means[0], noised.covariances[0]
+        first = standardised(x, center, spread)
+        second = first if other_x is None else standardised(other_x, center, spread)
         overlap = first @ second.T / self.law.dim
         return np.einsum("pq,ij->piqj", overlap, self.typical_velocity_covariance(t))
 

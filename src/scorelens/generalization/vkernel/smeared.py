@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from scorelens.core import checks
 from scorelens.generalization.laws import DataLaw, pieces
+from scorelens.generalization.places import places
 from scorelens.generalization.quadrature import Rule, Trapezoid, refined
 from scorelens.generalization.statistics import Level, OneTime, ScoreFeatures
 from scorelens.generalization.vkernel.all_steps import SMOOTH_FACTOR
@@ -87,7 +88,7 @@ class SmearedLaw:
 
     def characteristic_function(self, u: ArrayLike) -> np.ndarray:
         """``E exp(i u . x)`` at ``u (p, d)``, complex ``(p,)``, by quadrature over ``q_*``."""
-        u = self._rows("u", u)
+        u = places("u", u, self.center.dim)
         squares = self.kappa * (u**2).sum(axis=1) / 2
 
         def waves(y: np.ndarray) -> np.ndarray:
@@ -103,7 +104,8 @@ class SmearedLaw:
 
         Refused also for ``kappa`` so far below the scale of the data that no quadrature resolves it.
         """
-        x, d = self._rows("x", x), self.center.dim
+        d = self.center.dim
+        x = places("x", x, d)
         checks.positive("kappa", self.kappa, "the law that is not smeared is `center`")
 
         def normal(y: np.ndarray) -> np.ndarray:
@@ -153,13 +155,6 @@ class SmearedLaw:
 
         found = refined(by, rules, _ACCURACY, "the average over what is smeared", sizes=int(unit))
         return found[:-1] if unit else found
-
-    def _rows(self, name: str, values: ArrayLike) -> np.ndarray:
-        rows = np.asarray(values, dtype=float)
-        if rows.ndim != 2 or rows.shape[1] != self.center.dim:
-            raise ValueError(f"{name} must have shape (p, {self.center.dim}), got {rows.shape}")
-        checks.finite(name, rows)
-        return rows
 
 
 def gaussian_characteristic_function(
