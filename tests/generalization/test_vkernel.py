@@ -10,7 +10,7 @@ import pytest
 from scipy.integrate import quad
 
 from scorelens.estimators.equations.time_separable import Intervals
-from scorelens.estimators.features import Affine, Hermite, Monomials
+from scorelens.estimators.features import Affine, Bins, Hermite, Monomials
 from scorelens.generalization.laws import DataLaw
 from scorelens.generalization.reverse import generated_moments
 from scorelens.generalization.schedules import BROWNIAN, PolynomialSchedule, SubVariancePreservingSchedule
@@ -154,6 +154,14 @@ class TestAllSteps:
         fit = OneTime(MixtureFeatures(MIXTURE), MIXTURE, 0.9, 0.4)
         curvature = MIXTURE.target_covariance(X, 0.9, 0.4) - 1 / 0.4**2
         np.testing.assert_allclose(score_jacobian(fit, X), curvature, rtol=1e-6, atol=1e-7)
+
+    def test_the_slope_of_bins_is_that_between_their_edges(self) -> None:
+        """Also at an edge, where a difference quotient would give the jump over its width."""
+        law = DataLaw.gaussian([0.0], [[1.0]])
+        fit = OneTime(StateFeatures(Bins([-0.5, 0.7])), law, 0.9, 0.4)
+        at = np.array([[0.7], [0.7 - 1e-5], [0.7 + 1e-5], [0.0]])
+        assert np.ptp(fit.score(at)) > 0.5
+        np.testing.assert_array_equal(score_jacobian(fit, at), np.zeros((4, 1, 1)))
 
 
 class TestValidity:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scorelens.core import checks
-from scorelens.generalization.statistics import OneTime
+from scorelens.generalization.statistics import Level, OneTime
 from scorelens.generalization.vkernel.time_binned import Order, TimeBinned
 from scorelens.generalization.vkernel.validity import Validity, warn_outside
 
@@ -72,8 +72,10 @@ def earlier_steps_factor(n_steps: int, *, point_mass: bool = False) -> float:
 def score_jacobian(fit: OneTime, x: np.ndarray) -> np.ndarray:
     """``d s_i / d x_j`` of the optimal score at ``x (p, d)``, ``(p, d, d)``, by central differences.
 
-    Of features that jump, the slope between the jumps.
+    Of features that jump, the slope between the jumps: 0, wherever ``x`` is.
     """
+    if fit.features.breaks(Level(fit.alpha, fit.std)):
+        return np.zeros((*x.shape, x.shape[1]))  # a difference across a jump would be the jump over its width
     h = _STEP * fit.std
     columns = [(fit.score(x + h * e) - fit.score(x - h * e)) / (2 * h) for e in np.eye(x.shape[1])]
     return np.stack(columns, axis=-1)
