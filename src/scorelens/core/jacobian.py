@@ -77,13 +77,13 @@ class JacobianAt:
         self.sigma = per_sample(sigma, self._x)
         self._rows = batch_rows(self.event_shape) if rows is None else rows
         self._formed: Tensor | None = None
+        # Whether many directions at a point may share its evaluation, once it has been tried.
+        self._shares: dict[Derivative | None, bool] = {}
         self._evaluate()
         with undisturbed(denoiser):
             tried = torch.arange(min(_TRIED, self._rows, self.n_points), device=self._x.device)
             self._check_rows_are_apart()
             self._ways = chosen_ways(self._function(tried), self._x[tried], self._step[tried], way)
-            ways = (self._ways.forward, self._ways.reverse)
-            self._shares = {one: self._can_share(one) for one in ways}
         self.accuracy = self._ways.accuracy
         self.way = "; ".join(part for part in (self._ways.words, precision) if part)
 
@@ -202,6 +202,8 @@ class JacobianAt:
     def _at_point(self, way: Derivative | None, i: int, directions: Tensor) -> Tensor:
         """Along ``directions (k, d)`` of point ``i``."""
         index = torch.full((len(directions),), i, device=self._x.device)
+        if way not in self._shares:
+            self._shares[way] = self._can_share(way)
         if way is None or not self._shares[way]:
             return self._along(way, index, directions)
         return self._along_many(way, i, directions)
