@@ -45,6 +45,8 @@ DIMENSIONS: dict[str, tuple[str, str]] = {
     "prediction": ("formula that predicts it", "1"),
     "cutoff": ("first time of training or sampling", "units of time"),
     "n_samples": ("draws of a training set", "1"),
+    "samples_per_dimension": ("samples on a subspace over its dimension", "1"),
+    "rank": ("kind of effective rank", "1"),
     "time": ("time of the noise process, 0 at the data", "units of time"),
     "shown": ("sample that is shown, the one nearest to a training point first", "1"),
     "features": ("features of which a score is a combination", "1"),
@@ -55,6 +57,8 @@ DIMENSIONS: dict[str, tuple[str, str]] = {
     "example": ("example of the data", "1"),
     "point": ("data point that is looked at", "1"),
     "eigen": ("eigenpair of the Jacobian, 0 has the largest eigenvalue", "1"),
+    "component": ("principal component of the posterior, 0 has the largest variance", "1"),
+    "deviation": ("how far along a component", "standard deviations"),
 }
 """Allowed dimensions: name -> (long_name, units) of its coordinate."""
 
