@@ -45,6 +45,10 @@ def row(f: Function) -> Function:
     return lambda x, sigma: f(x[None], sigma[None])[0]
 
 
+def pushed(f: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    return lambda t: jvp(f, (t,), (torch.ones_like(t),))[1]
+
+
 TRANSFORMS: dict[str, Callable[[Function], Callable]] = {
     "jacrev": lambda f: jacrev(f, (0, 1)),
     "jacfwd": lambda f: jacfwd(f, (0, 1)),
@@ -52,6 +56,11 @@ TRANSFORMS: dict[str, Callable[[Function], Callable]] = {
     "jacrev of jacfwd": lambda f: jacrev(jacfwd(f)),
     "hessian": lambda f: hessian(lambda x, s: f(x, s).sum()),
     "third derivative": lambda f: jacrev(jacrev(jacrev(lambda x, s: f(x, s).sum(0)))),
+    "third derivative along a line": lambda f: (
+        lambda x, s: pushed(pushed(pushed(lambda t: f(x + t * x.cos(), s * t.exp()))))(
+            torch.zeros(()).double()
+        )
+    ),
     "grad of grad": lambda f: grad(lambda x, s: grad(lambda y: f(y, s).sum())(x).square().sum()),
     "vmap of rows": lambda f: vmap(row(f)),
     "vmap over an inner axis": lambda f: (

@@ -62,7 +62,8 @@ class _RowWise(torch.autograd.Function):
             for index, tangent in enumerate(tangents)
             if tangent is not None
         ]
-        return sum(pushed[1:], pushed[0]) if pushed else nothing  # pyright: ignore[reportReturnType]
+        # Plain operations in here lose the tangents of outer levels of `jvp`.
+        return _RowWise.apply(_total, *pushed) if pushed else nothing  # pyright: ignore[reportReturnType]
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], rule: Rule, *tensors: Tensor) -> tuple[Tensor, int]:
@@ -94,6 +95,10 @@ def _pullback(rule: Rule, index: int) -> Rule:
         return slope
 
     return pulled
+
+
+def _total(*terms: Tensor) -> Tensor:
+    return torch.stack(terms).sum(0)
 
 
 @contextmanager
