@@ -14,7 +14,7 @@ from scorelens.core.mode_spectrum import optimal_linear_denoiser
 from scorelens.core.noise_level import NoiseLevelLaw
 from scorelens.core.spectrum import Spectrum
 from scorelens.instruments.base import Instrument
-from scorelens.instruments.floors import MemorizationFloor, memorization_floor
+from scorelens.instruments.floors import MemorizationFloor, linear_floor, memorization_floor
 from scorelens.instruments.labels import PURE, VARIANCE, sigma_coordinate, variable
 from scorelens.instruments.probes import HELD_OUT_PROBES, TRAINING_PROBES, Probes
 from scorelens.instruments.settings import measured_sigmas, sigma_data
@@ -68,10 +68,7 @@ class DenoisingLoss(Instrument):
     @cached_property
     def linear_floor(self) -> np.ndarray:
         """Expected loss ``(sigma,)`` of the optimal linear denoiser, directions without a mode included."""
-        variance = np.append(self.spectrum.eigenvalues, self.spectrum.residual_variance)
-        count = np.append(np.ones(self.spectrum.n_modes), self.spectrum.dim - self.spectrum.n_modes)
-        noise = self.sigmas[:, None] ** 2
-        return (count * noise * variance / (variance + noise)).sum(axis=1)  # (6.2)
+        return linear_floor(self.spectrum, self.sigmas)
 
     @cached_property
     def memorization(self) -> MemorizationFloor:

@@ -1,15 +1,18 @@
-"""The loss of the denoiser that knows every training point by heart."""
+"""Floors of the loss: of the best linear denoiser, and of the one that knows the training set by heart."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 
 from scorelens.core import checks
 from scorelens.instruments.probes import Probes
+
+if TYPE_CHECKING:
+    from scorelens.core.spectrum import Spectrum
 
 #: The mixture holds at most this many training points; a random subset of more has a smaller loss.
 MAX_POINTS = 60_000
@@ -19,6 +22,19 @@ LEAST_PROBES, MOST_PROBES = 32, 512
 #: Numbers held at once in a block of the mixture, and in the running sums over all noise levels.
 BLOCK_NUMBERS = 2**20
 STATE_NUMBERS = 2**23
+
+
+def linear_floor(spectrum: Spectrum, sigmas: np.ndarray) -> np.ndarray:
+    """Expected loss ``(sigma,)`` of the optimal linear denoiser, directions without a mode included.
+
+    >>> from scorelens.core.spectrum import Spectrum
+    >>> linear_floor(Spectrum(np.zeros(2), np.array([1.0, 1.0]), np.eye(2), 9, 2.0, (2,)), np.ones(1))
+    array([1.])
+    """
+    variance = np.append(spectrum.eigenvalues, spectrum.residual_variance)
+    count = np.append(np.ones(spectrum.n_modes), spectrum.dim - spectrum.n_modes)
+    noise = sigmas[:, None] ** 2
+    return (count * noise * variance / (variance + noise)).sum(axis=1)  # (6.2)
 
 
 @final
