@@ -10,6 +10,7 @@ from scorelens.core.mode_spectrum import optimal_linear_denoiser
 from scorelens.core.spectrum_fit import fit_spectrum
 from scorelens.data import Data
 from scorelens.estimators import Empirical
+from scorelens.generalization.memorization.near_copies import near_copies
 from scorelens.instruments import Memorization, between_floors, memorization
 from scorelens.results.config import MeasurementConfig, RunConfig
 
@@ -84,6 +85,33 @@ def test_fresh_points_are_no_copies_and_planted_ones_are_found(instrument, setti
     np.testing.assert_array_equal(
         measured["shown_neighbour"].values, train[measured["nearest_index"].values[measured["shown_sample"]]]
     )
+
+
+def test_what_is_told_of_near_copies_is_of_all_samples_against_held_out_points(
+    instrument, setting, monkeypatch
+):
+    """Distances by hand; a fifth of the samples lies near training points, so no two numbers are alike."""
+    train, held_out, made = setting[0][:], setting[1][:], _data(200, 6)[:]
+    made[:40] = train[:40] + 0.02 * (made[:40] - train[:40])
+    monkeypatch.setattr(memorization, "generated", lambda *_: [(made, made)])
+    measured = instrument.measure(lambda x, sigma: x / (1 + sigma**2))
+
+    def two_nearest(x):
+        apart = np.linalg.norm(x[:, None].astype(float) - train, axis=-1)
+        return np.sort(apart, axis=1)[:, :2]
+
+    ours, fresh = two_nearest(made), two_nearest(held_out)
+    assert measured["median_distance"] == pytest.approx(np.median(ours[:, 0]), rel=1e-5)
+    expected = np.median(ours[:, 0]) / np.median(fresh[:, 0])
+    assert measured["distance_ratio"] == pytest.approx(expected, rel=1e-5)
+    assert measured["distance_ratio_low"] < expected < measured["distance_ratio_high"]
+    copies = near_copies(ours[:, 0] / ours[:, 1], fresh[:, 0] / fresh[:, 1])
+    assert measured["near_copy_share"] == copies.share.value > 0.1
+    assert measured["false_alarm_rate"] == pytest.approx(copies.false_alarm, rel=1e-5)
+    assert measured["near_copy_threshold"] == pytest.approx(copies.threshold, rel=1e-4)
+    assert measured["near_copy_p_value"] == pytest.approx(copies.p_value, rel=1e-3)
+    counts = {key: measured.attrs[key] for key in ("n_generated", "n_train", "n_held_out", "n_probes")}
+    assert counts == {"n_generated": 200, "n_train": 60, "n_held_out": 300, "n_probes": 100}
 
 
 def test_the_ratio_of_fresh_data_is_one_and_its_interval_is_honest(instrument, monkeypatch):
