@@ -16,6 +16,7 @@ from scorelens.cli.options import (
     QUIET,
     SAMPLER,
     SPECTRUM,
+    SPLIT,
     TRAINING,
     Data,
     accepts,
@@ -268,6 +269,53 @@ def generalize(
         return
     levels = None if sigma is None else numbers("sigma", sigma)
     _say_where(studies.generalize(data, features, sigma=levels, **options))
+
+
+@app.command(
+    epilog="Examples: scorelens geometry runs/digits digits · "
+    "scorelens geometry runs/digits digits --sigma 0.1,0.5,2 --points 8 --likelihood 16 · "
+    "scorelens geometry runs/estimate-moons/gmm-10.safetensors moons"
+)
+@accepts(OUTPUT, SPLIT)
+def geometry(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|CHECKPOINT|FILE",
+            help="A run folder, one of its checkpoints, or an estimator's file.",
+        ),
+    ],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Data of the model's shape.")],
+    sigma: Annotated[
+        str | None,
+        typer.Option(help="Noise levels, as 0.1,0.5,2. Default: 0.1, 0.5 and 2 times the data's scale."),
+    ] = None,
+    points: Annotated[int, typer.Option(help="Held-out events that are looked at closely.")] = 4,
+    modes: Annotated[
+        int | None, typer.Option(help="Eigenpairs at each of them. Default: 12, or all of fewer.")
+    ] = None,
+    events: Annotated[int, typer.Option(help="Held-out events that the risk is averaged over.")] = 256,
+    likelihood: Annotated[
+        int, typer.Option(help="Also compute the likelihood of so many held-out events.")
+    ] = 0,
+    **options: Any,
+) -> None:
+    """What a denoiser keeps of noisy events, along which directions, and what it is unsure of."""
+    from scorelens import studies
+
+    levels = None if sigma is None else numbers("sigma", sigma)
+    _say_where(
+        studies.geometry(
+            model,
+            data,
+            sigma=levels,
+            points=points,
+            modes=modes,
+            events=events,
+            likelihood=likelihood,
+            **options,
+        )
+    )
 
 
 @app.command(epilog="Example: scorelens report runs/digits")

@@ -25,9 +25,13 @@ OUTPUT = {
     "seed": Annotated[int | None, typer.Option(help="Seed of everything random. Default: 0.")],
 }
 
-SPECTRUM = {
+SPLIT = {
     "samples": Annotated[int | None, typer.Option(help="Use only this many samples of the data.")],
     "held_out": Annotated[float | None, typer.Option(help="Share of the data kept aside. Default: 0.1.")],
+}
+
+SPECTRUM = {
+    **SPLIT,
     "modes": Annotated[
         int | None, typer.Option(help="Follow only the leading modes. Default: all up to 1024 dimensions.")
     ],

@@ -6,7 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scorelens import report
-from scorelens.results import Estimation, Examination, Generalization, Reproduction, ResultFolder
+from scorelens.results import (
+    Estimation,
+    Examination,
+    Generalization,
+    LocalGeometry,
+    Reproduction,
+    ResultFolder,
+)
 
 
 def _reproduction(folder: Path) -> Path:
@@ -20,6 +27,7 @@ PAGES: dict[type[ResultFolder], Callable[[Path], Path]] = {
     Examination: report.build_examination,
     Estimation: report.build_estimation,
     Generalization: report.build_generalization,
+    LocalGeometry: report.build_geometry,
 }
 """Kind of folder -> what writes its page, from the folder alone, and returns its path."""
 

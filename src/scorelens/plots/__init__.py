@@ -3,6 +3,7 @@
 from scorelens.plots.alignment import alignment
 from scorelens.plots.clouds import clouds
 from scorelens.plots.comparison import held_out_loss, learned_share
+from scorelens.plots.dimension import dimension
 from scorelens.plots.emergence import FittedLaw, emergence
 from scorelens.plots.explained import LEAST_RATIO, MOST_RATIO, explained_variance, loss_over_floor
 from scorelens.plots.exponents import emergence_exponents
@@ -19,7 +20,9 @@ from scorelens.plots.overlaps import overlaps
 from scorelens.plots.overparametrisation import overparametrisation
 from scorelens.plots.phase_portrait import phase_portraits
 from scorelens.plots.points import points
+from scorelens.plots.posterior import posterior_lines, posterior_plane
 from scorelens.plots.responsibility import responsibility
+from scorelens.plots.risk import risk
 from scorelens.plots.samples_on_a_line import samples_on_a_line
 from scorelens.plots.score_errors import score_errors
 from scorelens.plots.score_field import score_field
@@ -38,6 +41,7 @@ __all__ = [
     "alignment",
     "attraction",
     "clouds",
+    "dimension",
     "emergence",
     "emergence_exponents",
     "emergence_of_laws",
@@ -59,7 +63,10 @@ __all__ = [
     "overparametrisation",
     "phase_portraits",
     "points",
+    "posterior_lines",
+    "posterior_plane",
     "responsibility",
+    "risk",
     "samples_on_a_line",
     "score_errors",
     "score_field",

@@ -5,6 +5,7 @@ from scorelens.results.config import RunConfig
 from scorelens.results.estimation import EstimateConfig, Estimation, Fit, is_estimation, refuse_unfinished
 from scorelens.results.examination import Examination, is_examination
 from scorelens.results.generalization import Generalization
+from scorelens.results.local_geometry import LocalGeometry
 from scorelens.results.reproduction import Reproduction, is_reproduction
 from scorelens.results.result_folder import ResultFolder
 from scorelens.results.run import Run
@@ -17,6 +18,7 @@ __all__ = [
     "Examination",
     "Fit",
     "Generalization",
+    "LocalGeometry",
     "Reproduction",
     "ResultFolder",
     "Run",

@@ -9,6 +9,7 @@ from scorelens.studies.configure import configure
 from scorelens.studies.estimate import estimate
 from scorelens.studies.estimate_words import estimate_table, estimator_list
 from scorelens.studies.generalize import generalize
+from scorelens.studies.geometry import geometry
 from scorelens.studies.law_comparison import compare_laws
 from scorelens.studies.main_study import study
 from scorelens.studies.memorization import memorization
@@ -31,6 +32,7 @@ __all__ = [
     "figures",
     "forecast",
     "generalize",
+    "geometry",
     "measure",
     "memorization",
     "prepare",
