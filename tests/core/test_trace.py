@@ -6,6 +6,7 @@ import re
 
 import pytest
 import torch
+from scipy import stats
 
 from scorelens.core.trace import METHODS, hutchinson, trace
 
@@ -40,7 +41,44 @@ def test_unbiased_with_the_error_that_is_said(name, method):
     assert all(one.n_applied <= 30 for one in found)
     # The median, because few probes give a t distribution; 0.674 is that of a normal deviate.
     ratio = (errors / said).abs().median() / 0.674
-    assert 0.75 < ratio < 1.5
+    assert (0.3 if method == "xtrace" else 0.75) < ratio < 1.25  # XTrace is cautious
+
+
+JUST_ABOVE = {
+    "rank as the basis": torch.cat([torch.ones(8), torch.zeros(D - 8)]).double(),
+    "rank just above the basis": torch.cat([torch.ones(10), torch.zeros(D - 10)]).double(),
+    "its tail decays": torch.cat([1 / torch.arange(1.0, 11), torch.zeros(D - 10)]).double(),
+    "geometric": 0.7 ** torch.arange(float(D)).double(),
+    **SPECTRA,
+}
+
+
+@pytest.mark.parametrize("name", JUST_ABOVE)
+def test_the_error_of_xtrace_is_never_too_small(name):
+    """400 draws on a basis of 8, against the t distribution of 7 degrees of freedom."""
+    matrix = torch.diag(JUST_ABOVE[name])
+    if name == "low rank":
+        matrix[0, 50] = 0.1  # within the basis: exact, and said to be
+    found = trace(lambda v: matrix @ v, 400, D, 16, method="xtrace", seed=2)
+    error = (found.value - matrix.trace()).abs()
+    if name == "low rank":
+        assert max(error.max(), found.standard_error.max()) < 1e-12
+        return
+    # Efron & Stein: the mean square of what is said is at least the variance; 3 standard errors of 400 draws
+    squares = error.square()
+    slack = 3 * squares.std() / 400**0.5
+    assert found.standard_error.square().mean() > squares.mean() - slack
+    ratio = error / found.standard_error
+    assert 0.2 < ratio.median() < stats.t(7).ppf(0.75)
+    assert 0.5 < ratio.quantile(0.95) < stats.t(7).ppf(0.975)
+
+
+def test_many_probes_are_left_out_in_groups():
+    matrix = torch.diag(torch.linspace(0, 1, D).double())
+    found = trace(lambda v: matrix @ v, 40, D, 90, method="xtrace")
+    error = found.value - matrix.trace()
+    assert error.square().mean().sqrt() < found.standard_error.square().mean().sqrt() * 1.2
+    assert error.square().mean().sqrt() > found.standard_error.square().mean().sqrt() / 4
 
 
 def test_methods_rank_as_published_where_the_spectrum_decays():
