@@ -13,6 +13,7 @@ from scorelens.generalization.ensembles import (
     BumpFeatures,
     Refit,
     ToyProtocol,
+    ToyTheory,
     TrainingSet,
     averaged_law,
     compare_covariance,
@@ -300,7 +301,7 @@ class TestToy:
         """The sandwich with ridge, 1024 samples; half the samples are excluded (power)."""
         toy = ToyProtocol(n_samples=1024, cutoff=1e-2, models=60, features=BumpFeatures.on_grid(8, 6, 2.5))
         x, t = np.linspace(-1.2, 1.2, 7), np.array([0.3, 0.5])
-        found = toy.boundary_picture(toy.fit(1), x, t)
+        found = ToyTheory(toy).boundary_picture(toy.fit(1), x, t)
         assert found.leverage.max() < 0.1
         ratio = (found.model_variance / found.predicted_variance).mean()
         error = math.sqrt(2 / 59) / 2  # at least four independent directions
@@ -311,7 +312,7 @@ class TestToy:
     def test_the_variance_lives_between_the_points(self) -> None:
         """At small times, with many samples; at large times nothing is left of the boundaries."""
         toy = ToyProtocol(n_samples=1024, cutoff=1e-3, models=20)
-        picture = toy.boundary_picture(toy.fit(0), np.linspace(-1.6, 1.6, 129), [0.01, 0.03, 0.5])
+        picture = ToyTheory(toy).boundary_picture(toy.fit(0), np.linspace(-1.6, 1.6, 129), [0.01, 0.03, 0.5])
         target, models = picture.boundary_over_point
         assert (target[:2] > 1e6).all()
         assert (models[:2] > 30).all()

@@ -15,7 +15,9 @@ from scorelens.generalization.ensembles.level_refits import Draws, LevelFit
 from scorelens.generalization.ensembles.parallel import each_in_parallel, in_parallel
 from scorelens.generalization.ensembles.refits import Refit, refit_ensemble, ridge_solution, sample_features
 from scorelens.generalization.ensembles.stepwise import fresh_scores, stepwise_refits
-from scorelens.generalization.ensembles.toy import ToyProtocol, ToyStudy, toy_study
+from scorelens.generalization.ensembles.toy import ToyProtocol
+from scorelens.generalization.ensembles.toy_study import ToyStudy, toy_study
+from scorelens.generalization.ensembles.toy_theory import ToyTheory
 from scorelens.generalization.ensembles.training_sets import TrainingSet
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "Refit",
     "ToyProtocol",
     "ToyStudy",
+    "ToyTheory",
     "TrainingSet",
     "averaged_law",
     "compare_covariance",
