@@ -22,6 +22,8 @@ FORMED_DIM: Final = 4096
 _TRIED = 4
 # Directions at one point from which on the point is evaluated once for all of them.
 _MANY = 4
+# Several points are differentiated together unless the directions at one fill this part of a call.
+_FULL = 4
 # Share by which equal rows may differ from call to call.
 _SAME = 1e-3
 
@@ -189,7 +191,7 @@ class JacobianAt:
         n_columns = columns.shape[2]
         rows = columns.mT.reshape(-1, self.dim)
         found = torch.empty_like(rows)
-        if n_columns >= _MANY:
+        if n_columns >= _MANY and (self.n_points == 1 or n_columns * _FULL >= self._rows):
             for i in range(self.n_points):
                 for block in torch.arange(n_columns, device=rows.device).split(self._rows):
                     found[i * n_columns + block] = self._at_point(way, i, rows[i * n_columns + block])

@@ -12,6 +12,8 @@ from scorelens.instruments.base import Instrument, measure_all
 from scorelens.instruments.denoising_loss import DenoisingLoss
 from scorelens.instruments.floors import MemorizationFloor, memorization_floor
 from scorelens.instruments.generated_variance import GeneratedVariance
+from scorelens.instruments.geometry import Geometry
+from scorelens.instruments.measured_geometry import measure_geometry
 from scorelens.instruments.memorization import Memorization
 from scorelens.instruments.probes import Probes
 from scorelens.instruments.sample_grid import SampleGrid, examples
@@ -29,12 +31,14 @@ ALL: tuple[type[Instrument], ...] = (
     DenoisingLoss,
     SampleGrid,
     Memorization,
+    Geometry,
 )
 
 __all__ = [
     "ALL",
     "DenoisingLoss",
     "GeneratedVariance",
+    "Geometry",
     "Instrument",
     "Memorization",
     "MemorizationFloor",
@@ -43,6 +47,7 @@ __all__ = [
     "TransferFunction",
     "examples",
     "measure_all",
+    "measure_geometry",
     "memorization_floor",
     "squared_distances",
     "squared_errors",

@@ -13,15 +13,23 @@ from scorelens.core.derivative_choice import NotDifferentiableError
 from scorelens.core.eigen import mode_count
 from scorelens.core.evaluation import generator, normal_batches
 from scorelens.core.jacobian import JacobianAt
-from scorelens.geometry.adaptive_basis import homogeneity_defect
 from scorelens.geometry.dimension.flipd import flipd
-from scorelens.geometry.spectrum import METHODS, exact_spectrum, forming_is_cheap, krylov_spectrum
+from scorelens.geometry.lockstep_spectrum import lockstep_spectrum
+from scorelens.geometry.spectrum import (
+    METHODS,
+    JacobianSpectrum,
+    exact_spectrum,
+    forming_is_cheap,
+    krylov_spectrum,
+)
 from scorelens.geometry.totals import totals
 from scorelens.instruments import geometry_labels as labels
 from scorelens.instruments.labels import sigma_coordinate
 
 #: Stream of the noise that points meet.
 STREAM = "noise of geometry"
+#: Beside `geometry.spectrum.METHODS`: few calls of the denoiser, for small networks on many points.
+LOCKSTEP, LOCKSTEP_PASSES = "lockstep", 4
 
 
 def measure_geometry(
@@ -57,15 +65,17 @@ def measure_geometry(
     - ``flipd``: local dimension at the clean point, unless ``dimension`` is false.
 
     ``method``, ``tolerance``, ``block``, ``max_passes`` are those of `geometry.spectrum.jacobian_spectrum`,
-    ``way`` is that of `core.jacobian.JacobianAt`. Where the spectrum cannot be had, what rests on it is NaN,
-    ``converged`` is false and the attribute ``way`` says why; a pair that did not converge keeps its error.
-    Raises ``ValueError`` for points, noise levels or an output that no Jacobian can be had of.
+    or ``"lockstep"``: formed where cheap, else ``max_passes`` passes at all points together
+    (`geometry.lockstep_spectrum`). ``way`` is that of `core.jacobian.JacobianAt`. Where the spectrum cannot
+    be had, what rests on it is NaN, ``converged`` is false and the attribute ``way`` says why; a pair that
+    did not converge keeps its error. Raises ``ValueError`` for points, noise levels or an output that no
+    Jacobian can be had of.
 
     >>> found = measure_geometry(lambda x, s: x / (1 + s[:, None] ** 2), torch.ones(2, 3), np.ones(1), 2)
     >>> found.eigenvalue.values[0].round(6), found.participation.values[:, 0].round(6)
     (array([[0.5, 0.5]]), array([3., 3.]))
     """
-    checks.choice("method", method, METHODS)
+    checks.choice("method", method, (*METHODS, LOCKSTEP))
     levels = np.sort(np.atleast_1d(np.asarray(sigmas, dtype=float)))
     checks.positive("sigmas", levels, "a denoiser is differentiated at positive noise only")
     clean, noisy, level = noisy_points(points, levels, seed)
@@ -74,17 +84,10 @@ def measure_geometry(
     middle = torch.zeros(jacobian.dim) if center is None else center.detach().flatten()
     shape = labels.Shape(len(points), len(levels), n_modes, jacobian.event_shape)
     variables = labels.events(shape, points, jacobian)
-    variables |= labels.defects(
-        shape, homogeneity_defect(denoiser, noisy, level), offset_share(jacobian, middle)
-    )
+    variables |= labels.defects(shape, homogeneity_defect(jacobian), offset_share(jacobian, middle))
     used, why = "none", ""
     try:
-        if method == "exact" or (method == "auto" and forming_is_cheap(jacobian.dim, n_modes)):
-            spectrum = exact_spectrum(jacobian, jacobian.dim)
-        else:
-            spectrum = krylov_spectrum(
-                jacobian, n_modes, tolerance=tolerance, block=block, max_passes=max_passes, seed=seed
-            )
+        spectrum = _spectrum(jacobian, n_modes, method, seed, tolerance, block, max_passes)
         variables |= labels.pairs(shape, spectrum, middle)
         variables |= labels.ranks(shape, totals(jacobian, spectrum, n_probes, seed=seed))
         used = spectrum.method
@@ -97,6 +100,26 @@ def measure_geometry(
     words = "; ".join(part for part in (jacobian.way, why) if part)
     attrs = {"n_points": len(points), "dim": jacobian.dim, "seed": seed, "method": used, "way": words}
     return xr.Dataset(variables, sigma_coordinate(levels), attrs)
+
+
+def _spectrum(
+    jacobian: JacobianAt,
+    n_modes: int,
+    method: str,
+    seed: int,
+    tolerance: float,
+    block: int | None,
+    max_passes: int | None,
+) -> JacobianSpectrum:
+    """All eigenpairs where the Jacobian is formed, else the ``n_modes`` leading ones."""
+    if method == "exact" or (method != "krylov" and forming_is_cheap(jacobian.dim, n_modes)):
+        return exact_spectrum(jacobian, jacobian.dim)
+    if method == LOCKSTEP:
+        passes = LOCKSTEP_PASSES if max_passes is None else max_passes
+        return lockstep_spectrum(jacobian, n_modes, n_passes=passes, tolerance=tolerance, seed=seed)
+    return krylov_spectrum(
+        jacobian, n_modes, tolerance=tolerance, block=block, max_passes=max_passes, seed=seed
+    )
 
 
 def noisy_points(points: Tensor, levels: np.ndarray, seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -129,3 +152,15 @@ def offset_share(jacobian: JacobianAt, center: Tensor) -> Tensor:
     left = kept - jacobian.apply(jacobian.x - middle)
     share = left.norm(dim=1) / kept.norm(dim=1)
     return torch.where(left.norm(dim=1) > 0, share, 0.0).double().cpu()
+
+
+def homogeneity_defect(jacobian: JacobianAt) -> Tensor:
+    """`geometry.adaptive_basis.homogeneity_defect` of ``factor`` 2, where a Jacobian has been had already.
+
+    >>> homogeneity_defect(JacobianAt(lambda x, sigma: x.relu(), torch.ones(1, 2), 1.0)).item()
+    0.0
+    """
+    twice = 2 * jacobian.value
+    events = (2 * jacobian.x).reshape(jacobian.n_points, *jacobian.event_shape)
+    apart = (jacobian.moved(events, jacobian.sigma).value - twice).norm(dim=1)
+    return torch.where(apart > 0, apart / twice.norm(dim=1), 0.0).double().cpu()
