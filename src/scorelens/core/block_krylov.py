@@ -58,9 +58,8 @@ def block_krylov(
     tried.
 
     Iteration ends when every error is at most ``tolerance`` times the size of its eigenvalue (or is all
-    rounding), or after ``max_passes`` applications (as many more as fill the
-    basis). The result depends on ``seed`` and nothing else that is
-    random.
+    rounding), or after ``max_passes`` applications (as many more as fill the basis). The result depends on
+    ``seed`` and nothing else that is random.
 
     ``semidefinite`` operators have no eigenvalue below 0, and none is returned; with False the largest are
     found of an indefinite one, 3 before -5. ``block`` columns are applied at once, by default all modes and
@@ -82,46 +81,78 @@ def block_krylov(
     checks.whole("block", width if block is None else block, 1)
     columns = width if block is None else min(block, width)
     precision = dim * np.finfo(float).eps if accuracy is None else accuracy
-    draws = np.random.default_rng(seed)
-    basis = np.linalg.qr(draws.standard_normal((dim, columns)))[0]
+    aim = _Aim(n_modes, width, columns, tolerance, max_passes, precision, semidefinite)
+    return _iterated(apply, dim, aim, np.random.default_rng(seed))
+
+
+class _Aim(NamedTuple):
+    """What is asked for: ``width`` modes are followed, of which ``n_modes`` count, by ``columns`` a pass."""
+
+    n_modes: int
+    width: int
+    columns: int
+    tolerance: float
+    max_passes: int
+    precision: float
+    semidefinite: bool
+
+
+def _iterated(
+    apply: Callable[[np.ndarray], np.ndarray], dim: int, aim: _Aim, draws: np.random.Generator
+) -> Eigenpairs:
+    basis = np.linalg.qr(draws.standard_normal((dim, aim.columns)))[0]
     images = apply(basis)
     n_passes = 1
     while True:
-        norm, values, vectors, vector_images = _rayleigh_ritz(basis, images, width)
-        if semidefinite:
-            values = np.maximum(values, 0.0)
-        residuals = vector_images - vectors * values
-        rounding = precision * norm
-        errors = np.linalg.norm(residuals, axis=0) + rounding
-        inexact = errors > 2 * rounding
-        converged = ~inexact | (errors <= tolerance * np.abs(values))
-        narrow = basis.shape[1] < width
+        best = _rayleigh_ritz(basis, images, aim)
+        narrow = basis.shape[1] < aim.width
         early = n_passes < _LEAST_PASSES or narrow
-        if (n_passes >= max_passes and not narrow) or (converged[:n_modes].all() and not early):
-            break
-        if basis.shape[1] + columns > _BASIS_BLOCKS * width:
-            basis, images = vectors, vector_images
-        fresh = _complement(residuals[:, inexact if early else ~converged], basis, columns)
+        done = best.converged[: aim.n_modes].all() and not early
+        if done or (n_passes >= aim.max_passes and not narrow):
+            return best.leading(aim.n_modes, n_passes)
+        if basis.shape[1] + aim.columns > _BASIS_BLOCKS * aim.width:
+            basis, images = best.vectors, best.images
+        fresh = _complement(best.residuals[:, best.inexact if early else ~best.converged], basis, aim.columns)
         if fresh.shape[1] == 0 and narrow:  # the operator does not leave the basis
-            fresh = _complement(
-                draws.standard_normal((dim, min(columns, dim - basis.shape[1]))), basis, columns
-            )
+            more = min(aim.columns, dim - basis.shape[1])
+            fresh = _complement(draws.standard_normal((dim, more)), basis, aim.columns)
         if fresh.shape[1] == 0:
-            break
+            return best.leading(aim.n_modes, n_passes)
         basis, images = np.hstack([basis, fresh]), np.hstack([images, apply(fresh)])
         n_passes += 1
-    errors = np.where(converged, errors, 2 * errors)
-    vectors = fix_signs(vectors[:, :n_modes])
-    return Eigenpairs(values[:n_modes], vectors, errors[:n_modes], converged[:n_modes], n_passes)
 
 
-def _rayleigh_ritz(
-    basis: np.ndarray, images: np.ndarray, width: int
-) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-    """Within the span of ``basis``: norm of the operator, its ``width`` largest eigenpairs, their images."""
+class _Ritz(NamedTuple):
+    """The best pairs that a basis holds, with their images; ``inexact`` errors are above rounding."""
+
+    values: np.ndarray
+    vectors: np.ndarray
+    images: np.ndarray
+    residuals: np.ndarray
+    errors: np.ndarray
+    inexact: np.ndarray
+    converged: np.ndarray
+
+    def leading(self, n_modes: int, n_passes: int) -> Eigenpairs:
+        errors = np.where(self.converged, self.errors, 2 * self.errors)[:n_modes]
+        vectors = fix_signs(self.vectors[:, :n_modes])
+        return Eigenpairs(self.values[:n_modes], vectors, errors, self.converged[:n_modes], n_passes)
+
+
+def _rayleigh_ritz(basis: np.ndarray, images: np.ndarray, aim: _Aim) -> _Ritz:
+    """The largest eigenpairs within the span of ``basis``, held against the norm that is seen there."""
     values, rotation = scipy.linalg.eigh(basis.T @ images)
-    best = rotation[:, ::-1][:, :width]
-    return float(np.abs(values[[0, -1]]).max()), values[::-1][:width], basis @ best, images @ best
+    rounding = aim.precision * float(np.abs(values[[0, -1]]).max())
+    best = rotation[:, ::-1][:, : aim.width]
+    values = values[::-1][: aim.width]
+    if aim.semidefinite:
+        values = np.maximum(values, 0.0)
+    vectors, vector_images = basis @ best, images @ best
+    residuals = vector_images - vectors * values
+    errors = np.linalg.norm(residuals, axis=0) + rounding
+    inexact = errors > 2 * rounding
+    converged = ~inexact | (errors <= aim.tolerance * np.abs(values))
+    return _Ritz(values, vectors, vector_images, residuals, errors, inexact, converged)
 
 
 def _complement(directions: np.ndarray, basis: np.ndarray, most: int) -> np.ndarray:
