@@ -187,11 +187,15 @@ def test_models_of_three_points_fill_gaps_and_vary_at_boundaries(found):
     more, less = re.search(r"falls from (\S+)% to (\S+)%", findings.agrees[1]).groups()
     assert float(less) < 0.8 * float(more)
     boundary = float(re.search(r"points it is (\S+) to", findings.agrees[2])[1])
-    few_draws = float(re.search(r"at t 0.01 it is (\S+) to", findings.differs[2])[1])
+    few_draws = float(re.search(r"at t 0.01 it is (\S+) to", findings.differs[3])[1])
     assert boundary > 20 > 10 > few_draws
-    below, above = re.search(r"\(median (\S+), 5%.*\(median (\S+)\), at most", findings.differs[3]).groups()
+    below, above = re.search(r"\(median (\S+), 5%.*\(median (\S+)\), at most", findings.differs[5]).groups()
     assert float(below) < 1.5
     assert float(above) > 2 * float(below)
+    many = findings.differs[1].split("of 512 draws")[1]
+    wide, ridge, narrow = (float(n) for n in re.findall(r"(\S+) ± ", many))
+    assert abs(ridge - wide) < 0.2 * wide
+    assert exact < narrow < 0.8 * wide
 
 
 def test_every_figure_has_a_row_in_the_docs():

@@ -14,7 +14,16 @@ from scorelens.report.reproduction import Claim, Findings
 from scorelens.report.table import Table
 from scorelens.studies.figures.figure_study import Data, FigureStudy
 from scorelens.studies.score_variance.source import COMPUTED
-from scorelens.studies.score_variance.toy import AWAY, BETWEEN, OUTSIDE, POINTS, Budget, picture, toy
+from scorelens.studies.score_variance.toy import (
+    AWAY,
+    BETWEEN,
+    OUTSIDE,
+    POINTS,
+    VARIATIONS,
+    Budget,
+    picture,
+    toy,
+)
 
 VALID, BEYOND = 0.1, 0.5
 """Leverage below which the leading order is looked at as valid, and above which as not."""
@@ -37,7 +46,10 @@ class Toy(FigureStudy):
         "only where the score does not vary",
         "Props. 3.1 and 4.1, the toy of three points",
         "generalisation [G4], [G5], [G9], [G11], section 8",
-        source="Vastola 2025; as its public code has it, the text of Eqs. 13 and 16 was not available",
+        source=(
+            "Vastola 2025; protocol as its public code has it, claim in our words, from its abstract; "
+            "the text of Eqs. 13 and 16 was not available"
+        ),
         citation=(
             "Generalisation through variance",
             "J. J. Vastola, Generalization through variance: how noise shapes inductive biases in diffusion "
@@ -56,6 +68,7 @@ class Toy(FigureStudy):
             (_gaps(shares), _more_draws(shares), _boundaries(variance), _outside(shares)),
             (
                 _not_the_target(shares),
+                _width(data["varied"]),
                 _mean_score(shares),
                 _few_draws(variance),
                 _beyond(variance),
@@ -258,9 +271,27 @@ def _not_the_target(shares: xr.Dataset) -> str:
         "the noise of the target does not fill the gaps: models of the same draws that are told the mean of "
         "the data given the noised point, a target without noise, leave "
         f"{_percent(_of(shares, BETWEEN, 'naive'))} of their samples there, fewer by more than 3 standard "
-        f"errors in {int((z > SEEN).sum())} of {z.size} cases and more in {int((z < -SEEN).sum())}. Bumps "
-        "and ridge on few draws cannot hold the score of points."
+        f"errors in {int((z > SEEN).sum())} of {z.size} cases and more in {int((z < -SEEN).sum())}."
     )
+
+
+def _width(varied: xr.Dataset) -> str:
+    """What is left of the filled gaps, without noise in the target, as bumps and ridge are varied."""
+    told = [
+        f"of {n} draws "
+        + ", ".join(f"{_naive(varied.sel(n_samples=n, case=name))} {name}" for name in VARIATIONS)
+        for n in varied["n_samples"].values
+    ]
+    return (
+        "what fills them is that the models cannot hold the score of points, from few draws and with wide "
+        f"bumps; the ridge hardly matters. At smallest time {float(varied['cutoff']):g}, with a target "
+        f"without noise, there lie {'; '.join(told)}. The score of the points leaves "
+        f"{float(varied['exact']):.1%}."
+    )
+
+
+def _naive(one: xr.Dataset) -> str:
+    return f"{100 * float(one['naive']):.1f} ± {196 * float(one['naive_stderr']):.1f}%"
 
 
 def _added(shares: xr.Dataset, part: str) -> xr.DataArray:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import final
+from dataclasses import dataclass, replace
+from typing import Any, final
 
 import numpy as np
 import xarray as xr
 
-from scorelens.generalization.ensembles import BoundaryPicture, ToyStudy, averaged_law, toy_study
+from scorelens.generalization.ensembles import (
+    BoundaryPicture,
+    BumpFeatures,
+    ToyProtocol,
+    ToyStudy,
+    averaged_law,
+    toy_study,
+)
 from scorelens.generalization.ensembles.toy import SCHEDULE
 from scorelens.instruments.labels import LENGTH, PURE, variable
 from scorelens.results import schema
@@ -20,6 +27,13 @@ AWAY = 0.2
 cut-off, a fifth of the distance between points."""
 EDGES = np.linspace(-2.025, 2.025, 82)
 BETWEEN, OUTSIDE = "between the points", "outside"
+VARIATIONS: dict[str, dict[str, Any]] = {
+    "as published": {},
+    "with a tenth of the ridge": {"ridge": 0.01},
+    "with bumps half as wide": {"features": BumpFeatures.on_grid(32, 16, x_reach=2.5)},
+}
+"""What of the protocol is varied; bumps half as wide in the state are twice as many."""
+VARIED_MODELS = 30
 
 
 @final
@@ -47,14 +61,46 @@ def toy(budget: Budget | None = None) -> dict[str, xr.Dataset]:
         particles=asked.particles,
         workers=asked.workers,
     )
-    return {"samples": _samples(found), "shares": shares(found), "variance": _variances(found)}
+    return {
+        "samples": _samples(found),
+        "shares": shares(found),
+        "variance": _variances(found),
+        "varied": varied(asked),
+    }
+
+
+def varied(asked: Budget) -> xr.Dataset:
+    """Shares between the points ``(case, n_samples)`` with one part of the protocol changed.
+
+    At the middle cut-off, with the fewest and the most samples, and at most `VARIED_MODELS` models.
+    """
+    cutoff, counts = asked.cutoffs[len(asked.cutoffs) // 2], np.array(asked.n_samples)[[0, -1]]
+    start = np.random.default_rng(0).standard_normal(asked.particles)
+    models = min(asked.models, VARIED_MODELS)
+
+    def between(toy: ToyProtocol) -> np.ndarray:
+        return _parts(toy.sample(toy.fit(0, asked.workers), start))[0]
+
+    toys = [[ToyProtocol(int(n), cutoff, models, **change) for n in counts] for change in VARIATIONS.values()]
+    of_model = np.array([[between(one) for one in row] for row in toys])
+    naive = np.array([[between(replace(one, target="naive")) for one in row] for row in toys])
+    exact = _parts(toys[0][0].exact_sample(start))[0]
+    dims = ("case", "n_samples")
+    variables = {
+        "share": variable(dims, of_model.mean(axis=-1), "Share between the points, mean over models", PURE),
+        "stderr": variable(dims, _error(of_model), "Standard error of the share, over models", PURE),
+        "naive": variable(dims, naive.mean(axis=-1), "Share with a target without noise", PURE),
+        "naive_stderr": variable(dims, _error(naive), "Standard error of that", PURE),
+        "exact": variable((), exact, "Share with the score of the points", PURE),
+    }
+    return _labelled(variables, {"case": list(VARIATIONS), "n_samples": counts, "cutoff": cutoff})
 
 
 def picture(variance: xr.Dataset) -> BoundaryPicture:
     """Of one number of samples and one cut-off of the Dataset ``variance``."""
     names = ("x", "time", "target", "measured", "predicted", "leverage")
     alpha = SCHEDULE.alpha(variance["time"].values)
-    return BoundaryPicture(*(variance[name].values for name in names), np.outer(alpha, POINTS))
+    return BoundaryPicture(*(variance[name].values for name in names), centers=np.outer(alpha, POINTS))
 
 
 def shares(found: ToyStudy) -> xr.Dataset:
