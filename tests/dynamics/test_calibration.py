@@ -150,6 +150,17 @@ def test_modes_censored_long_before_their_time_and_long_after():
     assert found.log_scale_sd == pytest.approx(0.2 / np.sqrt(2), rel=1e-3)
 
 
+def test_a_step_of_the_search_that_overflows_is_taken_back_without_a_word():
+    # Most modes have not emerged although some should have long ago: a step of the search goes much too far.
+    x = np.r_[np.linspace(-3, 1.5, 60), np.linspace(1, 21, 540)]
+    late = np.arange(600) >= 60
+    step = np.exp(3.8 + x + np.random.default_rng(2).standard_normal(600))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = calibrate(np.exp(x), np.where(late, 14366.0, step), late)
+    assert np.isfinite([found.log_scale, found.exponent, found.scatter]).all()
+
+
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="emerged modes"):
         calibrate(DOSE, DOSE, np.ones(30, bool))

@@ -204,7 +204,9 @@ class _Likelihood:
         value, gradient, hessian = self._evaluate(parameters)
         for _ in range(_MOST_ITERATIONS):
             move = -np.linalg.solve(hessian + damping * np.diag(np.abs(np.diag(hessian)) + 1.0), gradient)
-            moved = self._evaluate(parameters + move)
+            # A move too far has no finite value, and is refused for it.
+            with np.errstate(over="ignore", invalid="ignore"):
+                moved = self._evaluate(parameters + move)
             if not moved[0] <= value + 1e-12 * abs(value):
                 damping = max(4.0 * damping, 1e-3)
                 continue
