@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from scorelens.core.derivative_choice import NotDifferentiableError
 from scorelens.core.jacobian import JacobianAt
+from scorelens.core.jacobian.derivative_choice import NotDifferentiableError
 from scorelens.core.linear_denoiser import LinearDenoiser
 from scorelens.estimators import Gaussian, MixtureDenoiser
 
@@ -66,7 +66,7 @@ def test_transposed_is_told_from_not_transposed():
 
 
 def test_the_error_of_differences_falls_as_the_square_of_the_step():
-    from scorelens.core.derivatives import Differences
+    from scorelens.core.jacobian.derivatives import Differences
 
     x, v = torch.ones(1, 1).double(), torch.ones(1, 1).double()
     errors = [

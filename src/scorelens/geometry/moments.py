@@ -14,7 +14,7 @@ from scorelens.core import checks
 from scorelens.core.denoiser import Denoiser
 from scorelens.core.evaluation import undisturbed
 from scorelens.core.jacobian import JacobianAt
-from scorelens.core.precision import widened
+from scorelens.core.jacobian.precision import widened
 
 WAYS: Final = ("auto", "derivatives", "differences")
 _REACH: Final = 4

@@ -11,7 +11,7 @@ from torch import Tensor
 from scorelens.core.denoiser import Denoiser
 from scorelens.core.evaluation import device_of, generator, undisturbed
 from scorelens.core.jacobian import JacobianAt
-from scorelens.core.precision import widened
+from scorelens.core.jacobian.precision import widened
 from scorelens.core.trace import trace
 from scorelens.geometry.asymmetry import exact_asymmetry
 from scorelens.geometry.ranks import ETA, EffectiveRanks, effective_ranks

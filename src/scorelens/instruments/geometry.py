@@ -10,8 +10,8 @@ import torch
 import xarray as xr
 
 from scorelens.core.denoiser import Denoiser
-from scorelens.core.derivative_choice import NotDifferentiableError
 from scorelens.core.evaluation import stream_seed
+from scorelens.core.jacobian.derivative_choice import NotDifferentiableError
 from scorelens.instruments.base import Instrument
 from scorelens.instruments.measured_geometry import LOCKSTEP, measure_geometry
 from scorelens.instruments.probes import Probes

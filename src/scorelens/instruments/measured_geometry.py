@@ -9,10 +9,10 @@ from torch import Tensor
 
 from scorelens.core import checks
 from scorelens.core.denoiser import Denoiser
-from scorelens.core.derivative_choice import NotDifferentiableError
 from scorelens.core.eigen import mode_count
 from scorelens.core.evaluation import generator, normal_batches
 from scorelens.core.jacobian import JacobianAt
+from scorelens.core.jacobian.derivative_choice import NotDifferentiableError
 from scorelens.geometry.dimension.flipd import flipd
 from scorelens.geometry.lockstep_spectrum import lockstep_spectrum
 from scorelens.geometry.spectrum import (

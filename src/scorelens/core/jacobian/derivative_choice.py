@@ -9,7 +9,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from scorelens.core.derivatives import (
+from scorelens.core.evaluation import generator
+from scorelens.core.jacobian.derivatives import (
     Derivative,
     Differences,
     DoubleReverse,
@@ -19,7 +20,6 @@ from scorelens.core.derivatives import (
     WithMathematicalAttention,
     in_words,
 )
-from scorelens.core.evaluation import generator
 
 WAYS: Final = ("auto", "forward", "reverse", "differences")
 # Derivatives that differ by more than this share are told apart from rounding and curvature.

@@ -11,10 +11,15 @@ from torch import Tensor
 
 from scorelens.core import checks
 from scorelens.core.denoiser import Denoiser, per_sample
-from scorelens.core.derivative_choice import WAYS, NotDifferentiableError, chosen_ways, difference_step
-from scorelens.core.derivatives import Derivative, Differences, RowFunction, along_many
 from scorelens.core.evaluation import batch_rows, device_of, finite, generator, undisturbed
-from scorelens.core.precision import widened, working_dtype
+from scorelens.core.jacobian.derivative_choice import (
+    WAYS,
+    NotDifferentiableError,
+    chosen_ways,
+    difference_step,
+)
+from scorelens.core.jacobian.derivatives import Derivative, Differences, RowFunction, along_many
+from scorelens.core.jacobian.precision import widened, working_dtype
 
 #: Without reverse mode the transposed is applied by forming the Jacobian, up to this many dimensions.
 FORMED_DIM: Final = 4096
