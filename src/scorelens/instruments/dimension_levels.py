@@ -19,8 +19,9 @@ from scorelens.geometry.dimension import (
 )
 from scorelens.instruments.labels import LENGTH, PURE, sigma_coordinate, variable
 
-#: Noise levels between the ends; beyond so many numbers per event only FLIPD is affordable.
+#: Noise levels, noises of each event for the rank; beyond so many numbers per event only FLIPD is affordable.
 LEVELS: Final = 13
+RANK_DRAWS: Final = 2
 MOST_DIM: Final = 256
 #: Variable -> what it is called.
 CURVES: Final = {
@@ -48,7 +49,7 @@ def dimension_over_levels(
     estimators: dict[str, DimensionEstimator] = {"flipd": Flipd(seed=seed)}
     if points[0].numel() <= MOST_DIM:
         estimators["normal_bundle"] = NormalBundle(seed=seed)
-        estimators["jacobian_rank"] = JacobianRank(seed=seed)
+        estimators["jacobian_rank"] = JacobianRank(n_draws=RANK_DRAWS, seed=seed)
     variables = {}
     for name, estimator in estimators.items():
         curve = estimator.curve(denoiser, points, sigmas)

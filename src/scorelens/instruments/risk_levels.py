@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 import xarray as xr
+from torch import Tensor
 
 from scorelens.core import checks
 from scorelens.core.denoiser import Denoiser
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from scorelens.core.spectrum import Spectrum
     from scorelens.data import Data
 
-#: Noisy events at each noise level, and products with the Jacobian for the trace at each of them.
-EVENTS, TRACE_PROBES = 256, 2
+#: Noisy events at each noise level, products with the Jacobian for the trace at each of them, and dimensions
+#: up to which there are as many products, for an exact trace.
+EVENTS, TRACE_PROBES, EXACT_DIM = 256, 2, 8
 #: Variables with a standard error: name -> (long_name, equation).
 WITH_ERRORS = {
     "risk_sure": ("Risk without clean events (SURE)", "[P7]"),
@@ -49,7 +50,8 @@ def risk_over_levels(
 
     Every one of `WITH_ERRORS` has its ``*_standard_error`` over at most ``n_events`` held-out events with
     noise of their own; ``linear_floor`` is the expected error of the best linear denoiser of ``spectrum``,
-    that of ``train`` (6.2). The Jacobian is applied `TRACE_PROBES` times to each event.
+    that of ``train`` (6.2). The trace at each event takes `TRACE_PROBES` random products with the
+    Jacobian, or is exact, up to `EXACT_DIM` dimensions.
 
     >>> from scorelens.core.spectrum_fit import fit_spectrum
     >>> from scorelens.data import load
@@ -85,7 +87,7 @@ def _at_level(
     with undisturbed(denoiser):
         for points, noise in probes.batches(level):
             noisy = points + sigma * noise
-            parts.append(estimate_risk(denoiser, noisy, sigma, n_probes=TRACE_PROBES, seed=seed + len(parts)))
+            parts.append(_estimated(denoiser, noisy, sigma, seed + len(parts)))
             errors.append(_squared(denoised(denoiser, noisy, sigma) - points))
             of_linear.append(_squared(denoised(linear, noisy, sigma) - points))
     whole = _joined(parts)
@@ -101,6 +103,12 @@ def _at_level(
     }
 
 
+def _estimated(denoiser: Denoiser, noisy: Tensor, sigma: float, seed: int) -> RiskEstimate:
+    dim = noisy[0].numel()
+    n, method = (dim, "exact") if dim <= EXACT_DIM else (TRACE_PROBES, "hutchinson")
+    return estimate_risk(denoiser, noisy, sigma, n_probes=n, method=method, seed=seed)
+
+
 def _joined(parts: list[RiskEstimate]) -> RiskEstimate:
     def every(name: str) -> np.ndarray:
         return np.concatenate([getattr(part, name) for part in parts])
@@ -109,7 +117,7 @@ def _joined(parts: list[RiskEstimate]) -> RiskEstimate:
     return RiskEstimate(residual, divergence, every("probe_error"), first.sigma, first.dim, first.way)
 
 
-def _squared(apart: torch.Tensor) -> np.ndarray:
+def _squared(apart: Tensor) -> np.ndarray:
     return apart.flatten(1).double().square().sum(1).numpy()
 
 

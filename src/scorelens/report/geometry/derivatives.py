@@ -63,8 +63,8 @@ def _by_level(measured: xr.Dataset) -> Table:
     header = ("σ", *COLUMNS.values(), "converged", "largest error of an eigenvalue", "negative eigenvalues")
     note = (
         "Mean (least to most) over the events. Homogeneity defect: change of D(2x) from 2D(x), relative, 0 "
-        "for networks without bias [P11]; offset share: part of the denoised event, seen from the mean of the "
-        "data, that the Jacobian does not say [P12]. Negative: among the leading eigenpairs."
+        "for networks without bias [P11]; offset share: part of the denoised event, seen from the mean of "
+        "the data, that the Jacobian does not say [P12]. Negative: among the leading eigenpairs."
     )
     return Table("By noise level", header, tuple(rows), note)
 

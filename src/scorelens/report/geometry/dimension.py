@@ -60,11 +60,13 @@ def _readings(found: xr.Dataset, names: list[str]) -> Table:
             CURVES[name],
             text(float(found[f"{name}_read"][point])),
             text(float(found[f"{name}_read_sigma"][point])),
-            reading_words(str(found[f"{name}_status"][point].item())),
+            str(found[f"{name}_status"][point].item()),
         )
         for point in range(found.sizes["point"])
         for name in names
     ]
-    return Table(
-        "What is read of the curves", ("event", "estimator", "dimension", "at σ", "how"), tuple(rows)
+    note = "; ".join(
+        f"{status}: {reading_words(status)}" for status in dict.fromkeys(row[-1] for row in rows)
     )
+    header = ("event", "estimator", "dimension", "at σ", "status")
+    return Table("What is read of the curves", header, tuple(rows), f"{note[:1].upper()}{note[1:]}.")

@@ -37,8 +37,8 @@ def likelihood(found: xr.Dataset) -> Section:
                 ("law", "mean", "standard error", "least", "most"),
                 tuple(rows),
                 "Of the density in data units, whose zero is a matter of units; differences are not. For "
-                "images of 8 bits in [−1, 1] add 6.994 (log₂ 127.5) for bits per pixel value, a bound where the "
-                f"noise is that of dequantisation. {errors}{unconverged}",
+                "images of 8 bits in [−1, 1] add 6.994 (log₂ 127.5) for bits per pixel value, a bound where "
+                f"the noise is that of dequantisation. {errors}{unconverged}",
             ),
         ),
     )

@@ -15,8 +15,9 @@ def risk(found: xr.Dataset) -> Section:
     caption = (
         f"Squared error summed over an event, averaged over {n:,} held-out events; bars are two standard "
         "errors. SURE knows no clean event: |x − D|² + 2σ² tr J − dσ² [P7]. If the denoiser were the "
-        "posterior mean, σ² tr J would be its error, too [P8]: what SURE has above it is what is left to learn, or a "
-        "flaw. The memorising floor is the training error of the denoiser that knows the training set."
+        "posterior mean, σ² tr J would be its error, too [P8]: what SURE has above it is what is left to "
+        "learn, or a flaw. The memorising floor is the training error of the denoiser that knows the "
+        "training set by heart."
     )
     return Section(
         name="risk",
