@@ -141,16 +141,8 @@ class Memorization(Instrument):
 
     def _ratio(self, found: Neighbours) -> dict[str, xr.Variable]:
         nearest, fresh = found.distances[:, 0], self._fresh[:, 0]
-        comparable = bool(np.median(fresh) > 0)
-        nothing = Estimate(np.nan, np.nan, np.nan, 0.95)
-        ratio = ratio_of_medians(nearest, fresh, seed=self.seed) if comparable else nothing
-        title = "Median distance to the training data, over that of held-out data"
-        return with_interval("distance_ratio", title, ratio) | {
-            "comparable": variable(
-                (), comparable, "Whether held-out data lie apart from training data", PURE
-            ),
-            "median_distance": variable((), np.median(nearest), "Median distance to training data", LENGTH),
-        }
+        ratio = ratio_of_medians(nearest, fresh, seed=self.seed) if np.median(fresh) > 0 else None
+        return ratio_variables(ratio, float(np.median(nearest)))
 
 
 def ratio_variables(ratio: Estimate | None, median_distance: float) -> dict[str, xr.Variable]:
