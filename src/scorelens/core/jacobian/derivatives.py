@@ -154,6 +154,6 @@ def along_many(way: Derivative, function: RowFunction, x: Tensor, directions: Te
         return torch.func.vmap(lambda v: torch.func.jvp(function, (x,), (v[None],))[1][0])(directions)
     if isinstance(way, ReverseMode):
         with torch.enable_grad():
-            _, pull = torch.func.vjp(function, x)
+            pull = torch.func.vjp(function, x)[1]
             return torch.func.vmap(lambda u: pull(u[None])[0][0])(directions).detach()
     raise TypeError(f"{in_words(way)} takes one direction at a time")
