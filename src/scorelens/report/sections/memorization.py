@@ -48,9 +48,7 @@ def memorization(evidence: Evidence) -> Section:
         panels=tuple(panels),
         tables=tables,
         notes=tuple(memorization_sentences(losses, measured)),
-        absent=()
-        if measured is not None
-        else ("Nearness to the training data was not measured in this run.",),
+        absent=() if measured is not None else (ABSENT,),
     )
 
 
