@@ -184,6 +184,45 @@ class FakeRun:
             {"n_generated": n, "n_train": 900, "n_held_out": 99, "n_probes": 64, "n_mixture": 900},
         )
 
+    def geometry(self, step: int) -> xr.Dataset:
+        random = np.random.default_rng(5)
+        points, sigmas, k = 3, np.array([0.05, 0.25, 1.0]), min(8, self.spectrum.dim)
+        made = gain(self.values, sigmas, step / STEPS_PER_DOSE)
+        dims = ("channel", "height", "width") if len(self.event_shape) == 3 else ("feature",)
+        clean = random.standard_normal((points, *self.event_shape)).astype(np.float32)
+        noise = random.standard_normal((points, *self.event_shape)).astype(np.float32)
+        level = sigmas.reshape(1, -1, *[1] * len(self.event_shape))
+        noisy = clean[:, None] + level * noise[:, None]
+        frame = self.spectrum.eigenvectors.T[:k].reshape(k, *self.event_shape).astype(np.float32)
+        frames = np.broadcast_to(frame, (points, len(sigmas), *frame.shape))
+        kept = np.broadcast_to(made[:, :k], (points, len(sigmas), k))
+        ranks = np.broadcast_to(made.sum(axis=1), (points, len(sigmas)))
+        squares = np.broadcast_to((made**2).sum(axis=1), ranks.shape)
+        at, pairs = ("point", "sigma"), ("point", "sigma", "eigen")
+        numbers = {
+            "trace": ranks,
+            "participation": ranks**2 / squares,
+            "asymmetry": 0.3 / (1 + step / 10) + 0 * ranks,
+            "offset_share": 0.1 + 0 * ranks,
+            "flipd": ranks,
+        }
+        return xr.Dataset(
+            {
+                "clean": _v(("point", *dims), clean),
+                "noisy": _v((*at, *dims), noisy),
+                "denoised": _v((*at, *dims), noisy / (1 + level**2)),
+                "eigenvector": _v((*pairs, *dims), frames),
+                "eigenvalue": _v(pairs, kept),
+                "eigenvalue_error": _v(pairs, 0.01 * kept),
+                "converged": _v(pairs, np.ones(kept.shape, dtype=bool)),
+                "coefficient": _v(pairs, 1 + 10 * kept),
+                "denoised_coefficient": _v(pairs, (1 + 10 * kept) * kept),
+                **{name: _v(at, values) for name, values in numbers.items()},
+            },
+            {"sigma": sigmas},
+            {"n_points": points, "dim": self.spectrum.dim, "method": "exact", "way": "forward mode"},
+        )
+
     def measurement(self, step: int) -> dict[str, xr.Dataset]:
         return {
             "generated_variance": self.generated_variance(step),
@@ -191,6 +230,7 @@ class FakeRun:
             "loss": self.loss(step),
             "samples": self.images(step, 200 if self.spectrum.dim <= 3 else 16),
             "memorization": self.memorization(step),
+            "geometry": self.geometry(step),
         }
 
     def grid(self) -> np.ndarray:

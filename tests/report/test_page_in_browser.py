@@ -154,6 +154,10 @@ def test_every_slider_changes_its_figure_by_keyboard_and_says_where_it_is(opened
         "sample-images",
         "attraction",
         "neighbours",
+        "local-directions",
+        "jacobian-spectrum",
+        "kept-directions",
+        "shrinkage",
     }
     for slider in sliders:
         name = slider.get_attribute("data-for")

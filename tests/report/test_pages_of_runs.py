@@ -24,6 +24,7 @@ TITLES = [
     "Loss at each noise level",
     "Samples over training",
     "What was learned by heart",
+    "What is kept of a noisy event",
     "How to repeat this",
 ]
 OF_A_FORECAST = [
@@ -85,6 +86,10 @@ def test_a_whole_run_has_every_part_in_order_and_no_complaint(image_run, image_p
         "neighbours",
         "loss-gap",
         "attraction",
+        "local-directions",
+        "jacobian-spectrum",
+        "kept-directions",
+        "shrinkage",
     ]
     assert image_page.stat().st_size < 8e6
 

@@ -4,11 +4,13 @@ from scorelens.plots.alignment import alignment
 from scorelens.plots.clouds import clouds
 from scorelens.plots.comparison import held_out_loss, learned_share
 from scorelens.plots.dimension import dimension
+from scorelens.plots.eigenvectors import eigenvectors
 from scorelens.plots.emergence import FittedLaw, emergence
 from scorelens.plots.explained import LEAST_RATIO, MOST_RATIO, explained_variance, loss_over_floor
 from scorelens.plots.exponents import emergence_exponents
 from scorelens.plots.flow_matching import learning_speed
 from scorelens.plots.forecast_emergence import forecast_emergence
+from scorelens.plots.geometry import directions, jacobian_spectra, kept_directions, shrinkage
 from scorelens.plots.heatmap import variance_heatmap
 from scorelens.plots.law_comparison import emergence_of_laws
 from scorelens.plots.limits import limits
@@ -42,12 +44,16 @@ __all__ = [
     "attraction",
     "clouds",
     "dimension",
+    "directions",
+    "eigenvectors",
     "emergence",
     "emergence_exponents",
     "emergence_of_laws",
     "explained_variance",
     "forecast_emergence",
     "held_out_loss",
+    "jacobian_spectra",
+    "kept_directions",
     "learned_share",
     "learning_speed",
     "limits",
@@ -71,6 +77,7 @@ __all__ = [
     "score_errors",
     "score_field",
     "score_variance",
+    "shrinkage",
     "spectrum",
     "standing",
     "trajectories",

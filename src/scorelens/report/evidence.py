@@ -29,6 +29,7 @@ class Evidence:
     loss: xr.Dataset | None = None
     samples: xr.Dataset | None = None
     memorization: xr.Dataset | None = None
+    geometry: xr.Dataset | None = None
     examples: xr.Dataset | None = None
     summary: tuple[str, ...] = ()
     steps: tuple[int, ...] = ()
@@ -87,6 +88,7 @@ def collect(run: Run) -> Evidence:
         "memorization": reader.read(
             "the nearness to the training data", lambda: _measured(run, names, "memorization")
         ),
+        "geometry": reader.read("the local geometry", lambda: _measured(run, names, "geometry")),
         "comparison": reader.read("the comparison with the forecast", lambda: _comparison(run, names)),
         "summary": tuple(reader.read("the summary", lambda: analysis.summary(run)) or ()),
     }

@@ -10,6 +10,7 @@ from scorelens.report.sections.asked import asked
 from scorelens.report.sections.data import data
 from scorelens.report.sections.denoiser import has_noise_levels, noise_levels, transfer
 from scorelens.report.sections.emergence import emergence
+from scorelens.report.sections.geometry import geometry
 from scorelens.report.sections.limits import limits
 from scorelens.report.sections.loss import loss
 from scorelens.report.sections.memorization import memorization
@@ -27,6 +28,7 @@ ALL: tuple[Callable[[Evidence], Section], ...] = (
     loss,
     samples,
     memorization,
+    geometry,
     repeat,
 )
 """The chapters of the page of a run."""
