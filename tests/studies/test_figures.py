@@ -14,18 +14,35 @@ from scorelens import studies
 from scorelens.results import CorruptMeasurement, Reproduction, schema
 from scorelens.studies.figures import ALL
 from scorelens.studies.figures.effective_dynamics import EffectiveDynamics
+from scorelens.studies.figures.molrg import Molrg
 from scorelens.studies.figures.objectives import Objectives
 from scorelens.studies.figures.printed_formulas import PrintedFormulas
 from scorelens.studies.figures.reverse_covariance import ReverseCovariance
 from scorelens.studies.figures.score_covariance import ScoreCovariance
 from scorelens.studies.figures.small_time import SmallTime
 from scorelens.studies.figures.toy import Toy
+from scorelens.studies.low_rank_mixtures import transition
+from scorelens.studies.low_rank_mixtures.planted import Planted
 from scorelens.studies.objective_scores import Budget
 from scorelens.studies.reproduction import figure_study
 from scorelens.studies.score_variance import covariance, dynamics, printed, reverse, small_time, toy
+from scorelens.training.ensemble import small_network
 
 ROOT = Path(__file__).parents[2]
 NAMES = [study.name for study in ALL]
+FEW_SUBSPACES = transition.Budget(
+    closed=(Planted(4, 16, 2), Planted(4, 16, 2, orthogonal=False)),
+    trained=(Planted(4, 8, 1),),
+    ratios=(0.5, 1.0, 1.25),
+    ratios_of_networks=(0.5, 1.0, 16.0),
+    seeds=3,
+    networks=2,
+    config=small_network(150, width=24, batch_size=32, learning_rate=1e-2),
+    sigmas=(0.1, 0.2, 0.4),
+    near=4,
+    samples=8,
+    workers=1,
+)
 
 
 def stored(made: Reproduction) -> dict[str, xr.Dataset]:
@@ -45,6 +62,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Reproduction]
         patch.setattr(EffectiveDynamics, "budget", dynamics.Budget(trajectories=1500, scheme=6000))
         patch.setattr(Toy, "budget", toy.Budget((64, 512), (1e-3,), models=8, particles=50, workers=1))
         patch.setattr(PrintedFormulas, "budget", printed.Budget(fits=1000, draws=40_000))
+        patch.setattr(Molrg, "budget", FEW_SUBSPACES)
         return {name: studies.reproduce(name, out=top / name) for name in NAMES}
 
 
@@ -196,6 +214,23 @@ def test_models_of_three_points_fill_gaps_and_vary_at_boundaries(found):
     wide, ridge, narrow = (float(n) for n in re.findall(r"(\S+) ± ", many))
     assert abs(ridge - wide) < 0.2 * wide
     assert exact < narrow < 0.8 * wide
+
+
+def test_subspaces_are_found_from_as_many_samples_as_dimensions_and_drawn_ones_from_one_more(found):
+    findings = found("molrg")
+    formula, orthogonal, network, plateau = findings.agrees
+    assert float(re.search(r"within (\S+) in all 24 fits", formula)[1]) < 1e-9
+    at, beyond = re.search(
+        r"exact in (\d) of 3 fits at n = d and in (\d) of 3 fits beyond", orthogonal
+    ).groups()
+    assert int(at) >= 2
+    assert int(beyond) == 3
+    told = r"exact in [012] of 3 fits there .*, and in 3 of 3 fits from n/d 1\.25 on"
+    assert re.search(told, findings.differs[0])
+    half, one, last = (float(n) for n in re.findall(r"(\d\.\d+) ±", network))
+    assert last < 0.1 < one < half - 0.15
+    low, high = re.search(r"over d (\S+) to (\S+) at", plateau).groups()
+    assert (low, high) == ("1.00", "1.00")
 
 
 def test_every_figure_has_a_row_in_the_docs():

@@ -9,7 +9,7 @@ import torch
 from scorelens.core.jacobian import JacobianAt
 from scorelens.studies.low_rank_mixtures.networks import generated, jacobians, leading_subspaces
 from scorelens.studies.low_rank_mixtures.planted import Planted, exact_denoiser, points_on
-from scorelens.studies.low_rank_mixtures.rank_curves import rank_curve
+from scorelens.studies.low_rank_mixtures.rank_curves import mean_ranks, rank_curve
 from scorelens.studies.low_rank_mixtures.recovery import (
     by_mixture,
     by_principal_components,
@@ -96,13 +96,15 @@ def test_the_rank_of_the_optimum_is_the_dimension_where_noise_is_small():
     frames, unseen = planted(ORTHOGONAL, 8)
     noise = np.random.default_rng(1).standard_normal(unseen.shape)
     exact = exact_denoiser(frames)
-    found = rank_curve(exact, exact, unseen, noise, (0.05, 5.0))
+    found = rank_curve(exact, exact, unseen, noise, (0.05, 5.0, 0.8))
     assert found.distance.max() < 1e-5
     np.testing.assert_allclose(found.learned, found.exact, rtol=1e-4)
     trace, *free_of_scale = found.exact[0]
     assert trace == pytest.approx(4 / (1 + 0.05**2), rel=1e-4)
     np.testing.assert_allclose(free_of_scale, 4.0, rtol=1e-4)
     assert found.exact[1, 2] > 6  # between subspaces the directions of both are kept
+    noisy = torch.tensor((unseen + 0.8 * noise).reshape(-1, 20))
+    np.testing.assert_allclose(found.exact[2], mean_ranks(exact.jacobian(noisy, 0.8)), rtol=1e-9)
 
 
 def test_a_distance_of_jacobians_is_relative_to_the_optimum():

@@ -5,6 +5,7 @@ from scorelens.studies.figures.effective_dynamics import EffectiveDynamics
 from scorelens.studies.figures.exponents import Exponents
 from scorelens.studies.figures.figure_study import FigureStudy
 from scorelens.studies.figures.flow_matching import FlowMatching
+from scorelens.studies.figures.molrg import Molrg
 from scorelens.studies.figures.objectives import Objectives
 from scorelens.studies.figures.overlaps import Overlaps
 from scorelens.studies.figures.phase_portraits import PhasePortraits
@@ -33,5 +34,6 @@ ALL: tuple[type[FigureStudy], ...] = (
     EffectiveDynamics,
     PrintedFormulas,
     Toy,
+    Molrg,
 )
 """Every study that `scorelens reproduce` knows."""
