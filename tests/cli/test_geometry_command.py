@@ -25,7 +25,7 @@ def test_a_look_at_local_geometry_and_its_page_again(scorelens, model: Path, tmp
     assert status == 0, complaints
     assert said == f"run: {folder}\nreport: {folder / 'report.html'}\n"
     before = (folder / "report.html").read_bytes()
-    again = f"scorelens geometry {model} moons:n=80 --sigma 0.5 --points 2 --events 8 --held-out 0.2 --seed 3"
+    again = f"scorelens geometry {model} moons:n=80 --sigma 0.5 --points 2 --events 8 --seed 3 --held-out 0.2"
     assert again in before.decode()
     (folder / "report.html").unlink()
     status, _, complaints = scorelens("report", str(folder))

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from scorelens import report, studies
+from scorelens import estimators, report, studies
 from scorelens.report.page import render
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -281,4 +281,41 @@ def test_pages_on_fitted_scores_fit_and_follow_slider_and_choice(browser, fitted
         view.page.check("input[name=samples-view][value='1']", force=True)
         view.page.wait_for_timeout(300)
         assert content(view.page, "samples") != before
+        view.close()
+
+
+@pytest.fixture(scope="module")
+def local_geometry(tmp_path_factory):
+    """Pages on the local geometry of estimators: of images, and of points in a plane."""
+    folder, rng = tmp_path_factory.mktemp("geometry"), np.random.default_rng(0)
+    pages = []
+    for shape in ((1, 4, 4), (2,)):
+        file, model = folder / f"{len(shape)}.npy", folder / f"{len(shape)}.safetensors"
+        np.save(file, np.clip(0.3 * rng.normal(size=(60, *shape)), -1, 1).astype(np.float32))
+        estimators.save(estimators.Gaussian().fit(np.load(file)), model)
+        found = studies.geometry(
+            model, str(file), sigma=[0.1, 0.5], points=2, events=8, out=folder / f"found-{len(shape)}"
+        )
+        pages.append(found.report_path)
+    return pages
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_pages_on_local_geometry_fit_and_every_slider_is_over_noise(browser, local_geometry, width):
+    sliders = ({"eigenvectors", "posterior-1", "posterior-2"}, {"posterior-walk"})
+    for place, expected in zip(local_geometry, sliders, strict=True):
+        view = Opened(browser, place.as_uri(), width)
+        assert view.complaints == []
+        assert view.page.evaluate("document.documentElement.scrollWidth") <= width
+        found = view.page.query_selector_all("input[type=range]")
+        assert {slider.get_attribute("data-for") for slider in found} == expected
+        for slider in found:
+            name = slider.get_attribute("data-for")
+            assert "noise level" in view.page.inner_text(f"label[for={slider.get_attribute('id')}]")
+            before = content(view.page, name)
+            slider.focus()
+            view.page.keyboard.press("Home")
+            view.page.wait_for_timeout(300)
+            assert view.page.inner_text(f"#{name}-value") == "σ = 0.1"
+            assert content(view.page, name) != before
         view.close()

@@ -10,6 +10,7 @@ from scorelens.core import storage
 from scorelens.report.build import short_name
 from scorelens.report.geometry.derivatives import derivatives
 from scorelens.report.geometry.dimension import dimension
+from scorelens.report.geometry.kept import kept
 from scorelens.report.geometry.likelihood import likelihood
 from scorelens.report.geometry.posterior import posterior
 from scorelens.report.geometry.risk import risk
@@ -20,6 +21,8 @@ from scorelens.results import LocalGeometry
 
 #: Options that only say what is the default anyway.
 DEFAULTS = {"points": 4, "events": 256, "likelihood": 0}
+#: Eigenpairs unless told otherwise (all of fewer dimensions).
+MODES = 12
 
 
 def build_geometry(folder: str | Path) -> Path:
@@ -38,6 +41,7 @@ def page(made: LocalGeometry) -> str:
     stored = {name: made.store.read(name) for name in names}
     measured, risks, dimensions = (stored[name] for name in ("geometry", "risk", "dimension"))
     sections = [
+        kept(measured),
         posterior(stored.get("posterior"), measured, stored["examples"]),
         dimension(dimensions),
         risk(risks),
@@ -68,7 +72,8 @@ def command(made: LocalGeometry) -> str:
     words = ["scorelens", "geometry", made.given, made.data]
     if made.sigma_given:
         words += ["--sigma", ",".join(f"{one:g}" for one in made.sigma)]
-    words += ["--modes", str(made.modes)]
+    if made.modes != min(MODES, made.dim):
+        words += ["--modes", str(made.modes)]
     for name, default in DEFAULTS.items():
         value = getattr(made, name)
         if value != default:
