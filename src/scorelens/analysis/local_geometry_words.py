@@ -30,7 +30,8 @@ def _kept(level: xr.Dataset) -> str:
     """What is kept at one noise level."""
     ranks, asymmetry = level["participation"].values, float(level["asymmetry"].mean())
     event = "image" if "channel" in level.dims else "point"
-    span = "" if len(ranks) == 1 else f"; {_amount(ranks.min())} to {_amount(ranks.max())} of {len(ranks)}"
+    ends = f"{_amount(ranks.min())} to {_amount(ranks.max())}"
+    span = "" if len(ranks) == 1 else f"; {ends} over {len(ranks)} {event}s"
     kept = (
         f"At σ {words.number(float(level['sigma']), 2)} a held-out {event} keeps about "
         f"{_amount(ranks.mean())} of {level.attrs['dim']:,} directions (participation{span})"

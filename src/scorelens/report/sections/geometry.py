@@ -16,6 +16,8 @@ from scorelens.report.table import Table
 N_STEPS, TABLE_ROWS = 16, 40
 #: Eigenvectors beside each image, and entries of a vector that are drawn.
 SHOWN, ENTRIES = 5, 64
+#: Stands for the step of what was measured outside of training.
+NO_STEP = -1
 ABSENT = "The local geometry of the denoiser was not measured in this run."
 
 
@@ -41,7 +43,14 @@ def geometry(evidence: Evidence) -> Section:
 def geometry_panels(measured: xr.Dataset) -> tuple[Panel, ...]:
     """Directions, eigenvalues, ranks and shrinkage, of `instruments.measure_geometry` along ``step``."""
     drawn = (_images(measured),) if "channel" in measured.dims else _vectors(measured)
-    return (*drawn, _spectra(measured), _ranks(measured), _shrinkage(measured))
+    return (*drawn, *share_panels(measured))
+
+
+def share_panels(measured: xr.Dataset) -> tuple[Panel, ...]:
+    """Eigenvalues, ranks and shrinkage, of `instruments.measure_geometry` along ``step`` or without."""
+    if "step" not in measured.dims:
+        measured = measured.expand_dims(step=[NO_STEP])
+    return _spectra(measured), _ranks(measured), _shrinkage(measured)
 
 
 def _images(measured: xr.Dataset) -> Panel:
@@ -116,7 +125,7 @@ def _pairs_table(measured: xr.Dataset, at: int) -> Table:
         "after denoising / σ": last["denoised_coefficient"].values.ravel(),
     }
     kept = {name: values[:TABLE_ROWS] for name, values in columns.items()}
-    title = f"Directions at σ {float(last['sigma']):.3g}, step {int(last['step']):,}"
+    title = f"Directions at σ {float(last['sigma']):.3g}{_at_step(last)}"
     return Table.of_columns(title, kept)
 
 
@@ -135,7 +144,7 @@ def _spectra(measured: xr.Dataset) -> Panel:
         "Mean over the events, bars from the least to the largest. Between clusters of the data an ideal "
         "denoiser has values above 1, too; none below 0."
     )
-    table = Table.of_columns(f"Mean eigenvalues at step {int(last['step']):,}", columns)
+    table = Table.of_columns(f"Mean eigenvalues{_at_step(last)}", columns)
     return Panel(
         "jacobian-spectrum", "Shares that are kept", caption, plots.jacobian_spectra(drawn), table, True
     )
@@ -167,7 +176,7 @@ def _ranks(measured: xr.Dataset) -> Panel:
         "participation rank counts those that are kept about alike. Mean over the events, bars from the "
         "least to the largest. An ideal denoiser keeps fewer the larger the noise."
     )
-    table = Table.of_columns(f"Ranks, means over events, at step {int(last['step']):,}", columns)
+    table = Table.of_columns(f"Ranks, means over events{_at_step(last)}", columns)
     title = "How many directions are kept"
     return Panel("kept-directions", title, caption, plots.kept_directions(drawn), table, True)
 
@@ -176,9 +185,14 @@ def _shrinkage(measured: xr.Dataset) -> Panel:
     drawn = measured[["eigenvalue", "coefficient"]].stack(direction=("point", "eigen"), create_index=False)
     caption = (
         "Every leading direction of every event: the size of the noisy event's coefficient along it, from "
-        "the mean of the data, in units of the noise, and the share that is kept. Large coefficients stand "
-        "out of the noise and are kept; coefficients near 1 are noise."
+        "the mean of the data, in units of the noise, and the share that is kept. Of Gaussian data large "
+        "coefficients stand out of the noise and are kept; of curved data the direction across is removed "
+        "wherever it points."
     )
     figure = plots.shrinkage(drawn)
     table = _pairs_table(measured, measured.sizes["sigma"] - 1)
     return Panel("shrinkage", "Shrinkage against coefficients", caption, figure, table)
+
+
+def _at_step(last: xr.Dataset) -> str:
+    return "" if int(last["step"]) == NO_STEP else f", step {int(last['step']):,}"
