@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -50,7 +52,7 @@ def test_images_have_a_mosaic_with_shares_and_a_sheet_for_each_event():
     assert names == ["eigenvectors", "jacobian-spectrum", "kept-directions", "shrinkage"]
     mosaic = kept(measured).panels[0]
     assert len(mosaic.table.rows) == 2 * 2 * 7
-    figure = plots.eigenvectors(measured)
+    figure: Any = plots.eigenvectors(measured)
     assert figure.layout.meta["slider"] == "noise level"
     assert [view["label"] for view in figure.layout.meta["views"]] == ["event 1", "event 2"]
     assert [frame.name for frame in figure.frames] == ["σ = 0.1", "σ = 1"]
@@ -177,6 +179,10 @@ def test_pairs_that_did_not_converge_are_remarked_on():
     (remark,) = geometry_remarks(rough, xr.Dataset(attrs={"n_events": 200}))
     assert remark.startswith("1 of 8 eigenpairs did not converge")
     assert "0.3" in remark
+    halved = measured.assign_attrs(way="J v by forward mode; float16 weights evaluated in float32")
+    (remark, few) = geometry_remarks(halved, xr.Dataset(attrs={"n_events": 20}))
+    assert "half precision" in remark
+    assert "Only 20 held-out events" in few
     table = derivatives(rough, xr.Dataset(attrs={"way": "w"})).tables[1]
     assert [row[4] for row in table.rows] == ["3 of 4", "4 of 4"]
 

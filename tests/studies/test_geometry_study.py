@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -120,7 +122,7 @@ def _sentences(made):
 
 
 def test_a_component_without_variance_is_walked_nowhere():
-    def keeps_one(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    def keeps_one(x: torch.Tensor, sigma: torch.Tensor | float) -> torch.Tensor:
         return x * torch.tensor([0.5, -0.5]).to(x)
 
     measured = measure_geometry(keeps_one, torch.ones(1, 2), np.ones(1), 2)
@@ -147,8 +149,9 @@ def test_bad_input_is_refused_before_anything_is_written(files):
         ({"data": str(files / "other.npy")}, r"made for samples of shape \(4,\), .*other.npy has \(3,\)"),
         ({"given": files / "none.safetensors"}, "does not exist"),
     ):
+        given: dict[str, Any] = {"given": model, "data": data, "out": files / "none"} | options
         with pytest.raises(ValueError, match=message):
-            studies.geometry(**{"given": model, "data": data, "out": files / "none"} | options)
+            studies.geometry(**given)
     assert not (files / "none").exists()
     with pytest.raises(ValueError, match="not empty"):
         studies.geometry(model, data, out=files)

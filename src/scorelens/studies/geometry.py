@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -30,6 +31,8 @@ from scorelens.studies.preparation import Prepared, prepare
 
 #: Events that are looked at closely, and eigenpairs of the Jacobian at each, unless told otherwise.
 POINTS, MODES = 4, 12
+#: Random products with the Jacobian that judge what eigenpairs leave out.
+TRACE_PROBES = 16
 #: Noise levels unless told otherwise, in units of the data's scale.
 LEVELS = (0.1, 0.5, 2.0)
 
@@ -81,13 +84,13 @@ def geometry(
 
     prepared = prepare(config.data, config.seed, check_shape)
     checks.whole("the number of held-out events", len(prepared.held_out), 2, "raise held_out")
-    scale = math.sqrt(prepared.spectrum.total_variance / prepared.spectrum.dim)
+    scale = _scale(prepared)
     levels = LEVELS if sigma is None else sigma
     sigmas = np.unique([float(f"{s * scale:.2g}") if sigma is None else float(s) for s in levels])
     checks.positive("sigma", sigmas, "the data do not vary; name noise levels")
     count = min(points, len(prepared.held_out))
     kept = min(MODES, math.prod(made_for)) if modes is None else modes
-    found = _measured(denoiser, prepared, sigmas, count, kept, events, likelihood, config.seed)
+    found = _measured(denoiser, prepared, Asked(sigmas, count, kept, events, likelihood, config.seed))
     found["examples"] = instruments.examples(prepared.train, config)
     made = LocalGeometry.create(
         folder,
@@ -110,41 +113,55 @@ def geometry(
     return made
 
 
-def _measured(
-    denoiser: Denoiser,
-    prepared: Prepared,
-    sigmas: np.ndarray,
-    count: int,
-    modes: int,
-    events: int,
-    likelihood: int,
-    seed: int,
-) -> dict[str, xr.Dataset]:
+@final
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """How much is measured: ascending ``sigmas``, numbers of points, eigenpairs and events, and the seed."""
+
+    sigmas: np.ndarray
+    points: int
+    modes: int
+    events: int
+    likelihood: int
+    seed: int
+
+
+def _measured(denoiser: Denoiser, prepared: Prepared, asked: Asked) -> dict[str, xr.Dataset]:
     """The Datasets of the folder."""
+    held_out, spectrum, sigmas, seed = prepared.held_out, prepared.spectrum, asked.sigmas, asked.seed
     own = stream_seed(seed, "geometry")
-    held_out, spectrum = prepared.held_out, prepared.spectrum
-    chosen = torch.from_numpy(held_out[Probes.choose(held_out, count, seed, "geometry").indices])
-    center = torch.from_numpy(spectrum.mean).float()
+    chosen = torch.from_numpy(held_out[Probes.choose(held_out, asked.points, seed, "geometry").indices])
     measured = instruments.measure_geometry(
-        denoiser, chosen, sigmas, modes, seed=own, center=center, n_probes=16
+        denoiser,
+        chosen,
+        sigmas,
+        asked.modes,
+        seed=own,
+        center=torch.from_numpy(spectrum.mean).float(),
+        n_probes=TRACE_PROBES,
     )
-    scale = math.sqrt(spectrum.total_variance / spectrum.dim)
+    levels = dimension_sigmas(sigmas, _scale(prepared))
     found = {
         "geometry": measured,
-        "dimension": dimension_over_levels(denoiser, chosen, dimension_sigmas(sigmas, scale), seed=own),
+        "dimension": dimension_over_levels(denoiser, chosen, levels, seed=own),
         "risk": risk_over_levels(
-            denoiser, prepared.train, held_out, spectrum, sigmas, n_events=events, seed=seed
+            denoiser, prepared.train, held_out, spectrum, sigmas, n_events=asked.events, seed=seed
         ),
     }
     walks = posterior_walks(denoiser, measured)
     if walks is not None:
         found["posterior"] = walks
-    if likelihood:
-        n = min(likelihood, len(held_out))
+    if asked.likelihood:
+        n = min(asked.likelihood, len(held_out))
         found["likelihood"] = held_out_likelihood(
             denoiser, held_out, spectrum, float(sigmas[0]), n, seed=seed
         )
     return found
+
+
+def _scale(prepared: Prepared) -> float:
+    """Root mean variance of the numbers of the data."""
+    return math.sqrt(prepared.spectrum.total_variance / prepared.spectrum.dim)
 
 
 def _check_levels(sigma: Sequence[float]) -> None:

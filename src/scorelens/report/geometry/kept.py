@@ -7,7 +7,7 @@ import xarray as xr
 
 from scorelens import plots
 from scorelens.report.panel import Panel, Section
-from scorelens.report.sections.geometry import geometry_panels
+from scorelens.report.sections.geometry import share_panels
 from scorelens.report.table import Table, left_out
 
 ROWS = 60
@@ -31,10 +31,8 @@ def kept(measured: xr.Dataset) -> Section:
 
 
 def _panels(measured: xr.Dataset) -> tuple[Panel, ...]:
-    common = [
-        panel for panel in geometry_panels(measured.expand_dims(step=[0])) if panel.name != "eigenvectors"
-    ]
-    return (*([_images(measured)] if "channel" in measured.dims else []), *common)
+    drawn = (_images(measured),) if "channel" in measured.dims else ()
+    return (*drawn, *share_panels(measured))
 
 
 def _images(measured: xr.Dataset) -> Panel:
