@@ -210,7 +210,7 @@ class FakeRun:
             {
                 "clean": _v(("point", *dims), clean),
                 "noisy": _v((*at, *dims), noisy),
-                "denoised": _v((*at, *dims), noisy / (1 + level**2)),
+                "denoised": _v((*at, *dims), noisy / (1 + level**2 + 1 / (1 + step / 10))),
                 "eigenvector": _v((*pairs, *dims), frames),
                 "eigenvalue": _v(pairs, kept),
                 "eigenvalue_error": _v(pairs, 0.01 * kept),
