@@ -32,12 +32,12 @@ def posterior_of_points(
     (array([[0.]]), array([16.]))
     """
     checks.positive("std", std)
-    points, x = alpha * np.asarray(points, dtype=float), np.asarray(x, dtype=float)
+    means = alpha * np.asarray(points, dtype=float)
     log_weight = 0.0 if weights is None else np.log(np.asarray(weights, dtype=float))
-    center = points.mean(axis=0)
-    points, x = points - center, x - center
-    size = max(_BLOCK // len(points), 1)
-    parts = [_block(points, x[i : i + size], std, log_weight) for i in range(0, len(x), size)]
+    center = means.mean(axis=0)
+    centred, at = means - center, np.asarray(x, dtype=float) - center
+    size = max(_BLOCK // len(centred), 1)
+    parts = [_block(centred, at[i : i + size], std, log_weight) for i in range(0, len(at), size)]
     return PosteriorOfPoints(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 

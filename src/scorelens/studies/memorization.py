@@ -81,7 +81,7 @@ def memorization(
         return _written(folder, found, measured, train, named)
 
 
-def _model(given: str | Path, space: Space) -> Denoiser | None:
+def _model(given: str | Path, space: Space) -> training.LoadedDenoiser | None:
     """The model in the file or folder; ``None`` for samples."""
     if not _is_model(given):
         return None
@@ -94,7 +94,11 @@ def _model(given: str | Path, space: Space) -> Denoiser | None:
 
 
 def _samples(
-    given: str | Path, denoiser: Denoiser | None, train: Data, generate: int, config: RunConfig
+    given: str | Path,
+    denoiser: training.LoadedDenoiser | None,
+    train: Data,
+    generate: int,
+    config: RunConfig,
 ) -> np.ndarray:
     """Those in the file, or as many as asked from the model; the same on all processes."""
     if denoiser is None:
@@ -146,8 +150,12 @@ def _labelled(found: SampleMemorization, samples: np.ndarray, train: Data, held_
     variables |= copies_variables(found.copies)
     variables |= each_sample(found.distances, found.indices, found.nearness, found.copies)
     variables |= shown_pairs(samples, train, found.indices, found.nearness)
-    attrs = {"n_generated": len(samples), "n_train": len(train), "n_held_out": len(held_out)}
-    attrs["calibration"] = found.copies.calibration.status
+    attrs = {
+        "n_generated": len(samples),
+        "n_train": len(train),
+        "n_held_out": len(held_out),
+        "calibration": found.copies.calibration.status,
+    }
     return xr.Dataset(variables, attrs=attrs)
 
 

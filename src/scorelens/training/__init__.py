@@ -5,7 +5,7 @@ from scorelens.training.checkpoints import CorruptCheckpoint
 from scorelens.training.descent import DescentRecord, descend
 from scorelens.training.ensemble import DenoiserEnsemble, NetworkFit, network_ensemble, small_network
 from scorelens.training.failure import NonFiniteLoss
-from scorelens.training.load import event_shape, load_denoiser, trained_steps
+from scorelens.training.load import LoadedDenoiser, event_shape, load_denoiser, trained_steps
 from scorelens.training.loop import train
 from scorelens.training.memorization_alarm import MemorizationWarning, OnMemorization
 from scorelens.training.processes import from_first, joined
@@ -15,6 +15,7 @@ __all__ = [
     "CorruptCheckpoint",
     "DenoiserEnsemble",
     "DescentRecord",
+    "LoadedDenoiser",
     "MemorizationWarning",
     "NetworkFit",
     "NonFiniteLoss",

@@ -11,8 +11,11 @@ from scorelens.networks import file as denoiser_file
 from scorelens.results import Run, is_estimation, refuse_unfinished
 from scorelens.training import checkpoints
 
+LoadedDenoiser = PreconditionedDenoiser | FittedDenoiser
+"""What a file of a denoiser holds: a trained network, or a fitted estimator."""
 
-def load_denoiser(path: str | Path) -> PreconditionedDenoiser | FittedDenoiser:
+
+def load_denoiser(path: str | Path) -> LoadedDenoiser:
     """The denoiser of a run folder, a checkpoint folder or a ``.safetensors`` file, on the CPU, evaluating.
 
     A run gives its latest undamaged checkpoint, a checkpoint its averaged weights if it has them; a file may
@@ -33,7 +36,7 @@ def load_denoiser(path: str | Path) -> PreconditionedDenoiser | FittedDenoiser:
     return estimators.load(path) if estimators.is_estimator(path) else denoiser_file.load(path)
 
 
-def event_shape(denoiser: PreconditionedDenoiser | FittedDenoiser) -> tuple[int, ...]:
+def event_shape(denoiser: LoadedDenoiser) -> tuple[int, ...]:
     """Shape of the samples that a loaded denoiser was made for."""
     made_by = denoiser if isinstance(denoiser, FittedDenoiser) else denoiser.network
     return tuple(made_by.event_shape)  # pyright: ignore[reportArgumentType]

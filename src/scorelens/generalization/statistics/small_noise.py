@@ -25,5 +25,6 @@ def first_time(features: ScoreFeatures) -> float:
     >>> first_time(SeparableFeatures(StateFeatures(Affine(1)), Intervals((0.1, 1.0))))
     0.1
     """
-    in_intervals = isinstance(features, SeparableFeatures) and isinstance(features.times, Intervals)
-    return float(features.times.edges[0]) if in_intervals else 0.0
+    if isinstance(features, SeparableFeatures) and isinstance(features.times, Intervals):
+        return float(features.times.edges[0])
+    return 0.0
