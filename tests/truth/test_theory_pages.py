@@ -21,7 +21,7 @@ PAGES = {
     "score estimation": "score_estimation.md",
     "generalisation": "generalization.md",
 }
-GUIDES = {"laws.md": 6, "generalization.md": 6}
+GUIDES = {"laws.md": 6, "generalization.md": 6, "geometry.md": 5}
 CITING = [*sorted((ROOT / "src" / "scorelens").rglob("*.py")), *sorted(DOCS.glob("*.md"))]
 # A number behind a name is the argument of a call; a tag stands alone or ends a range.
 EQUATION = re.compile(r"(?<![\w)\]])\((\d{1,2}\.\d{1,2})\)|\[([EGLPS]\d{1,2})\](?!\()")
