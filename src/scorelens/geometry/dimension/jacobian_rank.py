@@ -51,11 +51,14 @@ class JacobianRank(DimensionEstimator):
     def measured(self, denoiser: Denoiser, x: Tensor, sigma: float) -> AtLevel:
         draws = generator(self.seed, "jacobian rank")
         count, level = (1, 0.0) if self.at_clean else (self.n_draws, sigma)
-        found = np.empty((count, len(x)))
+        found, jacobian = np.empty((count, len(x))), None
         for draw in range(count):
             noise = torch.randn(x.shape, generator=draws, dtype=torch.float64)
             noisy = (x.detach().to("cpu", torch.float64) + level * noise).to(x)
-            singular = torch.linalg.svdvals(JacobianAt(denoiser, noisy, sigma).full().double())
+            jacobian = (
+                JacobianAt(denoiser, noisy, sigma) if jacobian is None else jacobian.moved(noisy, sigma)
+            )
+            singular = torch.linalg.svdvals(jacobian.full().double())
             ranks = effective_ranks(singular.cpu().numpy(), self.eta)
             found[draw] = getattr(ranks, self.rank)
         if self.at_clean:
