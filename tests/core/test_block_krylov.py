@@ -112,7 +112,7 @@ def test_impossible_requests_are_refused(arguments, message):
 
 INDEFINITE = {
     "symmetric about 0": np.linspace(1, -1, D),
-    "largest are negative": -np.linspace(1, 5, D) ** 2,
+    "largest are negative": -(np.linspace(1, 5, D) ** 2),
     "below is larger": np.r_[np.linspace(1, 0.1, 40), np.zeros(D - 60), np.linspace(-3, -5, 20)],
     "repeated": np.r_[np.ones(25), np.linspace(0.5, -0.5, D - 25)],
     "cluster": np.r_[1 + 1e-6 * np.linspace(1, 0, 25), np.linspace(0.8, -1, D - 25)],

@@ -278,9 +278,8 @@ def test_pages_on_fitted_scores_fit_and_follow_slider_and_choice(browser, fitted
         assert view.page.inner_text("#where-value") == "σ = 1"
         assert content(view.page, "where") != before
         before = content(view.page, "samples")
-        view.page.click(
-            "label:has(input[name=samples-view][value='1'])"
-        )  # as a reader does, once it lies still
+        # As a reader does, once it lies still.
+        view.page.click("label:has(input[name=samples-view][value='1'])")
         view.page.wait_for_timeout(300)
         assert content(view.page, "samples") != before
         view.close()
