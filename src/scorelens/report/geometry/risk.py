@@ -15,9 +15,10 @@ def risk(found: xr.Dataset) -> Section:
     caption = (
         f"Squared error summed over an event, averaged over {n:,} held-out events; bars are two standard "
         "errors. SURE knows no clean event: |x − D|² + 2σ² tr J − dσ² [P7]. If the denoiser were the "
-        "posterior mean, σ² tr J would be its error, too [P8]: what SURE has above it is what is left to "
-        "learn, or a flaw. The memorising floor is the training error of the denoiser that knows the "
-        "training set by heart."
+        "posterior mean, σ² tr J would be its error, too [P8], and SURE less σ² tr J would be 0. Far from 0, "
+        "of either sign, it tells that the denoiser is not ideal; 0 alone does not tell that it is: D = x "
+        "has 0, too. The memorising floor is the training error of the denoiser that knows the training set "
+        "by heart."
     )
     return Section(
         name="risk",
