@@ -59,7 +59,9 @@ def dimension_over_levels(
 
 
 def dimension_sigmas(asked: np.ndarray, scale: float) -> np.ndarray:
-    """Noise levels of the curves: from a fiftieth of the data's ``scale`` to five times, and all ``asked``.
+    """Noise levels of the curves: from a fiftieth of the data's ``scale`` to five times, wider if ``asked`` are.
+
+    Evenly spaced in the logarithm: of ``asked`` only the range counts; they need not be among them.
 
     >>> dimension_sigmas(np.array([0.001, 1.0]), 1.0)[[0, -1]]
     array([1.e-03, 5.e+00])

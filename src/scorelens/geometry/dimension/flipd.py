@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Final, final
 
 from torch import Tensor
 
@@ -12,6 +12,9 @@ from scorelens.core.denoiser import Denoiser
 from scorelens.core.jacobian import JacobianAt
 from scorelens.core.trace import METHODS, trace
 from scorelens.geometry.dimension.base import AtLevel, DimensionEstimator
+
+#: Products with the Jacobian at each point unless told otherwise.
+N_APPLIED: Final = 64
 
 
 @final
@@ -32,7 +35,7 @@ class Flipd(DimensionEstimator):
     array([1.])
     """
 
-    n_applied: int = 64
+    n_applied: int = N_APPLIED
     trace: str = "auto"
     seed: int = 0
     name: ClassVar[str] = "flipd"
@@ -48,7 +51,9 @@ class Flipd(DimensionEstimator):
         return flipd(JacobianAt(denoiser, x, sigma), self.n_applied, method=self.trace, seed=self.seed)
 
 
-def flipd(jacobian: JacobianAt, n_applied: int = 32, *, method: str = "auto", seed: int = 0) -> AtLevel:
+def flipd(
+    jacobian: JacobianAt, n_applied: int = N_APPLIED, *, method: str = "auto", seed: int = 0
+) -> AtLevel:
     """The same at the points of ``jacobian``, each at its noise level; ``method`` is one of `core.trace`.
 
     >>> import torch
