@@ -179,6 +179,8 @@ def test_pairs_that_did_not_converge_are_remarked_on():
     (remark,) = geometry_remarks(rough, xr.Dataset(attrs={"n_events": 200}))
     assert remark.startswith("1 of 8 eigenpairs did not converge")
     assert "0.3" in remark
+    reverse = measured.assign_attrs(way="J v by reverse mode; forward mode disagrees with differences by 1%")
+    assert geometry_remarks(reverse, xr.Dataset(attrs={"n_events": 200})) == ()
     halved = measured.assign_attrs(way="J v by forward mode; float16 weights evaluated in float32")
     (remark, few) = geometry_remarks(halved, xr.Dataset(attrs={"n_events": 20}))
     assert "half precision" in remark

@@ -35,7 +35,7 @@ def geometry_remarks(measured: xr.Dataset, risk: xr.Dataset) -> tuple[str, ...]:
                 f"{left} of {measured['converged'].size} eigenpairs did not converge: their eigenvalues may "
                 f"be off by up to {worst:.1g} of themselves."
             )
-    if "differences" in measured.attrs["way"]:
+    if "J v by central differences" in measured.attrs["way"]:
         remarks.append(
             f"Derivatives are differences, good to fewer digits: {measured.attrs['way']}."
             if measured.attrs["method"] != "none"
