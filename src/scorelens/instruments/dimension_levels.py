@@ -59,7 +59,7 @@ def dimension_over_levels(
 
 
 def dimension_sigmas(asked: np.ndarray, scale: float) -> np.ndarray:
-    """Noise levels of the curves: from a fiftieth of the data's ``scale`` to five times, wider if ``asked`` are.
+    """Noise levels of the curves: a fiftieth to five times the data's ``scale``, wider if ``asked`` are.
 
     Evenly spaced in the logarithm: of ``asked`` only the range counts; they need not be among them.
 
