@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from scorelens.core.denoiser import per_sample
+from scorelens.core.jacobian import at_points
+from scorelens.core.jacobian.derivative_choice import chosen_ways
 from scorelens.estimators import MixtureDenoiser
 from scorelens.geometry.moments import moments_along
 from scorelens.geometry.posterior import posterior, posterior_covariance
@@ -151,6 +153,19 @@ class TestComponents:
         assert bool(((drawn.mean(0) - found.mean[0]).abs() < 4.5 * deviation / 200).all())
         error = (torch.outer(deviation, deviation) ** 2 + exact**2).sqrt() / 200
         assert bool(((torch.cov(drawn.T) - exact).abs() < 4.5 * error).all())
+
+    def test_derivatives_are_tried_once(self, monkeypatch: pytest.MonkeyPatch):
+        tried = []
+
+        def counted(*arguments):
+            tried.append(1)
+            return chosen_ways(*arguments)
+
+        monkeypatch.setattr(at_points, "chosen_ways", counted)
+        found = posterior(MIXTURE, X, SIGMA, 2, n_trace=4)
+        assert len(tried) == 1
+        exact = posterior(MIXTURE, X, SIGMA, D)
+        assert (found.total_variance - exact.total_variance).abs().max() < 5 * found.total_error.max()
 
     def test_ranks_need_all_components(self):
         sheet = MixtureDenoiser.of_subspaces([1.0], [np.eye(D)[:, :2]], [np.ones(2)])

@@ -8,6 +8,7 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor
 
+from scorelens.core import checks
 from scorelens.core.denoiser import Denoiser
 from scorelens.core.evaluation import device_of, generator, undisturbed
 from scorelens.core.jacobian import JacobianAt
@@ -15,7 +16,7 @@ from scorelens.core.jacobian.precision import widened
 from scorelens.core.trace import trace
 from scorelens.geometry.asymmetry import exact_asymmetry
 from scorelens.geometry.ranks import ETA, EffectiveRanks, effective_ranks
-from scorelens.geometry.spectrum import JacobianSpectrum, jacobian_spectrum
+from scorelens.geometry.spectrum import METHODS, JacobianSpectrum, spectrum_of
 
 
 class PosteriorCovariance(NamedTuple):
@@ -161,13 +162,12 @@ def posterior(
     >>> round(found.variances.item(), 5), round(found.total_variance.item(), 5), found.status
     (3.6, 5.6, ('converged',))
     """
-    spectrum = jacobian_spectrum(
-        denoiser, x, sigma, n_components, tolerance=tolerance, method=method, way=way, seed=seed
-    )
+    checks.choice("method", method, METHODS)
+    at = JacobianAt(denoiser, x, sigma, way=way)
+    spectrum = spectrum_of(at, n_components, tolerance=tolerance, method=method, seed=seed)
     noise = spectrum.sigma**2
     if spectrum.eigenvalues.shape[1] == spectrum.x.shape[1]:
         return Posterior(spectrum, noise * spectrum.eigenvalues.sum(1), torch.zeros_like(noise))
-    at = JacobianAt(denoiser, x, sigma, way=way)
     found = trace(at.apply, at.n_points, at.dim, n_trace, seed=seed)
     return Posterior(spectrum, noise * found.value.cpu(), noise * found.standard_error.cpu())
 

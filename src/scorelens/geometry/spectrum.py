@@ -97,6 +97,28 @@ def jacobian_spectrum(
     """
     checks.choice("method", method, METHODS)
     jacobian = JacobianAt(denoiser, x, sigma, way=way, dtype=dtype)
+    return spectrum_of(
+        jacobian, n_modes, tolerance=tolerance, method=method, block=block, max_passes=max_passes, seed=seed
+    )
+
+
+def spectrum_of(
+    jacobian: JacobianAt,
+    n_modes: int,
+    *,
+    tolerance: float = 1e-3,
+    method: str = "auto",
+    block: int | None = None,
+    max_passes: int | None = None,
+    seed: int = 0,
+) -> JacobianSpectrum:
+    """`jacobian_spectrum` of an operator that has been had already, so that no derivative is tried again.
+
+    >>> at = JacobianAt(lambda x, s: x * torch.arange(3.0), torch.ones(1, 3), 0.5)
+    >>> spectrum_of(at, 1).eigenvalues.tolist()
+    [[2.0]]
+    """
+    checks.choice("method", method, METHODS)
     mode_count(n_modes, jacobian.dim, default=1)
     if method == "exact" or (method == "auto" and forming_is_cheap(jacobian.dim, n_modes)):
         return exact_spectrum(jacobian, n_modes)
