@@ -5,6 +5,7 @@ from __future__ import annotations
 from scorelens import results
 from scorelens.cli.pages import PAGES
 from scorelens.results import ResultFolder
+from scorelens.results.kinds import KINDS
 
 
 def test_every_kind_has_a_page_and_a_record_of_its_own():
@@ -15,5 +16,5 @@ def test_every_kind_has_a_page_and_a_record_of_its_own():
         if isinstance(kind, type) and issubclass(kind, ResultFolder) and kind is not ResultFolder
     }
     assert len(kinds) >= 3
-    assert set(PAGES) == kinds
+    assert set(PAGES) == kinds == set(KINDS)
     assert len({kind.file for kind in kinds}) == len(kinds)

@@ -106,8 +106,10 @@ def test_a_saved_estimator_is_measured_as_a_model(moons, tmp_path):
     loss = run.measurement("loss").isel(step=0)
     explained = moons.store.read("explained").sel(estimator="gmm:6", part="held-out")
     np.testing.assert_allclose(loss["held_out_loss"].values, explained["loss"].values, rtol=1e-6)
-    with pytest.raises(ValueError, match=r"holds several estimators; give the file of one: empirical\.saf"):
+    with pytest.raises(ValueError, match=r"holds estimators; give the file of one: empirical\.saf"):
         studies.measure(moons.path, "moons:n=300", out=tmp_path / "never")
+    with pytest.raises(ValueError, match=r"holds estimators; give the file of one: empirical\.saf"):
+        studies.memorization(moons.path, "moons:n=300", out=tmp_path / "never")
     with (
         pytest.warns(UserWarning, match="constant"),
         pytest.raises(ValueError, match=r"was made for samples of shape \(2,\), digits has \(1, 8, 8\)"),

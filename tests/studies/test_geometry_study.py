@@ -134,7 +134,7 @@ def test_a_component_without_variance_is_walked_nowhere():
     assert np.ptp(found["walk"].values[0, 0, 1], axis=0).max() == 0
 
 
-def test_bad_input_is_refused_before_anything_is_written(files):
+def test_bad_input_is_refused_before_anything_is_written(files, looked):
     np.save(files / "other.npy", np.random.default_rng(1).standard_normal((30, 3)))
     model, data = files / "gaussian.safetensors", str(files / "data.npy")
     for options, message in (
@@ -148,6 +148,7 @@ def test_bad_input_is_refused_before_anything_is_written(files):
         ({"likelihood": -1}, "likelihood must be at least 0"),
         ({"data": str(files / "other.npy")}, r"made for samples of shape \(4,\), .*other.npy has \(3,\)"),
         ({"given": files / "none.safetensors"}, "does not exist"),
+        ({"given": looked.path}, "is the folder of a look at local geometry; give a run, a"),
     ):
         given: dict[str, Any] = {"given": model, "data": data, "out": files / "none"} | options
         with pytest.raises(ValueError, match=message):

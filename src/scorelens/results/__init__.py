@@ -5,6 +5,7 @@ from scorelens.results.config import RunConfig
 from scorelens.results.estimation import EstimateConfig, Estimation, Fit, is_estimation, refuse_unfinished
 from scorelens.results.examination import Examination, is_examination
 from scorelens.results.generalization import Generalization
+from scorelens.results.kinds import kind_of
 from scorelens.results.local_geometry import LocalGeometry
 from scorelens.results.reproduction import Reproduction, is_reproduction
 from scorelens.results.result_folder import ResultFolder
@@ -27,5 +28,6 @@ __all__ = [
     "is_estimation",
     "is_examination",
     "is_reproduction",
+    "kind_of",
     "refuse_unfinished",
 ]

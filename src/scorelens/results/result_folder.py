@@ -24,8 +24,9 @@ class ResultFolder(BaseModel, ABC):
     folder alone.
 
     To add a kind of folder: a final subclass with its facts (``file``, ``noun``, ``made_by``) and the fields
-    of its record, in a file of its own; its name in ``results/__init__.py``; the function from a folder to
-    the written page, with a line in the table `scorelens.cli.pages.PAGES`. ``scorelens report`` follows.
+    of its record, in a file of its own; its name in ``results/__init__.py`` and `results.kinds.KINDS`; the
+    function from a folder to the written page, with a line in the table `scorelens.cli.pages.PAGES`.
+    ``scorelens report`` follows.
 
     >>> import tempfile
     >>> from typing import final
@@ -104,7 +105,7 @@ class ResultFolder(BaseModel, ABC):
         """Mark ``path`` as a folder that is being made in steps; ``create`` unmarks it."""
         storage.write_text(
             Path(path) / UNFINISHED,
-            f"{_with_article(cls.noun).capitalize()} is being made here. "
+            f"{with_article(cls.noun).capitalize()} is being made here. "
             "If no process works at it, delete this folder and run it again.\n",
         )
 
@@ -113,7 +114,7 @@ class ResultFolder(BaseModel, ABC):
         """Raise ``ValueError`` if ``path`` was begun as a folder of this kind and is not whole."""
         if cls.in_steps and (Path(path) / UNFINISHED).is_file() and not cls.holds(path):
             raise ValueError(
-                f"{path} holds {_with_article(cls.noun)} that did not finish (unless it still runs); delete "
+                f"{path} holds {with_article(cls.noun)} that did not finish (unless it still runs); delete "
                 f"the folder and make the {cls.noun} again"
             )
 
@@ -145,5 +146,6 @@ def what_is_wrong(error: Exception) -> str:
     return f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
 
 
-def _with_article(noun: str) -> str:
+def with_article(noun: str) -> str:
+    """``noun`` after its article, for a message."""
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

@@ -25,7 +25,7 @@ from scorelens.instruments.memorization import (
     ratio_variables,
     shown_pairs,
 )
-from scorelens.results import Examination
+from scorelens.results import Examination, kind_of
 from scorelens.results.config import RunConfig
 from scorelens.studies.checkpoint_measurement import configuration_of
 from scorelens.studies.configure import changed
@@ -142,6 +142,8 @@ def _written(
 def _is_model(given: str | Path) -> bool:
     path = Path(given)
     parts = ("config.json", "state.json")
+    if kind_of(path) is not None:  # no samples either: `load_denoiser` says what to give
+        return True
     return path.suffix == ".safetensors" or any((path / part).is_file() for part in parts)
 
 

@@ -8,7 +8,8 @@ from scorelens import estimators
 from scorelens.estimators import FittedDenoiser
 from scorelens.networks import PreconditionedDenoiser
 from scorelens.networks import file as denoiser_file
-from scorelens.results import Run, is_estimation, refuse_unfinished
+from scorelens.results import Run, is_estimation, kind_of, refuse_unfinished
+from scorelens.results.result_folder import with_article
 from scorelens.training import checkpoints
 
 LoadedDenoiser = PreconditionedDenoiser | FittedDenoiser
@@ -26,7 +27,12 @@ def load_denoiser(path: str | Path) -> LoadedDenoiser:
     refuse_unfinished(path)
     if is_estimation(path):
         found = ", ".join(sorted(file.name for file in path.glob("*.safetensors") if file.stem != "spectrum"))
-        raise ValueError(f"{path} holds several estimators; give the file of one: {found}")
+        raise ValueError(f"{path} holds estimators; give the file of one: {found}")
+    kind = kind_of(path)
+    if kind is not None:
+        raise ValueError(
+            f"{path} is the folder of {with_article(kind.noun)}; give a run, a checkpoint or a model's file"
+        )
     if path.is_dir():
         checksums = checkpoints.verified_state(path)["checksums"]
         name = checkpoints.EMA if checkpoints.EMA in checksums else checkpoints.MODEL
