@@ -150,6 +150,12 @@ class TestEulerEnsemble:
                 [[0.0]],
                 np.random.default_rng(0),
             )
+        equal = TimeBinned(AFFINE, MIXTURE, BROWNIAN, [0.0, 0.01, 1.0, 9.0], 1000)
+        with pytest.warns(OutsideLeadingOrder, match=r"given x, [0-9]+ % .*order='sandwich'"):
+            euler_ensemble(equal, [[0.0]], np.random.default_rng(0), order="leading")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            euler_ensemble(equal, [[0.0]], np.random.default_rng(0))
         with pytest.raises(ValueError, match=r"shape \(p, 1\)"):
             euler_ensemble(few, [0.0], np.random.default_rng(0))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -32,6 +34,7 @@ from scorelens.generalization.statistics import (
     mean_inverse_count,
     orthogonal_leverage,
 )
+from scorelens.generalization.vkernel import OutsideLeadingOrder
 
 UNIFORM, VARIANCE = TimeFunction.constant(), TimeFunction.of_variance(BROWNIAN)
 GAUSSIAN = DataLaw.gaussian([0.4], [[0.7]])
@@ -321,6 +324,22 @@ class TestRefusals:
             fit.covariance_of(4, X)
         with pytest.raises(ValueError, match="n_samples must be at least 5"):
             linear_score_covariance(DataLaw.gaussian([0.0, 0.0], np.eye(2)), 1.0, 0.4, 4, [[0.0, 0.0]])
+
+    @pytest.mark.parametrize(
+        "made", [lambda f: OneTime(f, GAUSSIAN, 1.0, 0.4), lambda f: shared(f, GAUSSIAN)]
+    )
+    def test_few_samples_are_warned_of(self, made) -> None:
+        """[G12]: 3 samples give two affine features no variance at all, 12 give 22 % more than leading."""
+        fit = made(FEATURES["affine"])
+        at = (X,) if isinstance(fit, OneTime) else (X, 0.5)
+        with pytest.warns(OutsideLeadingOrder, match="3 samples for 2 features: .* without bound") as told:
+            fit.covariance_of(3, *at)
+        assert told[0].filename == __file__
+        with pytest.warns(OutsideLeadingOrder, match="by 22 %"):
+            fit.covariance_of(12, *at)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            fit.covariance_of(24, *at)  # 9.5 %
 
     def test_other_laws_than_the_exact_ones(self) -> None:
         with pytest.raises(ValueError, match="one Gaussian, got 2"):

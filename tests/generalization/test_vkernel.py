@@ -231,6 +231,22 @@ class TestValidity:
             true = binned.last_step(POINTS.means, "sandwich")
         assert (true.covariance < 0.02 * leading.covariance).all()
 
+    def test_the_worst_step_may_be_any(self) -> None:
+        """Equal samples: the noise of the last step dominates, that of the others does not ([G4])."""
+        law = DataLaw.gaussian([0.0], [[1.0]])
+        binned = TimeBinned(AFFINE, law, BROWNIAN, [0.0, 0.01, 1.0, 9.0], 1000)
+        assert binned.validity(1).status is Status.REACHED
+        assert [round(binned.validity(step).noise_share, 6) for step in (2, 3)] == [0.5, 0.1]
+        with pytest.warns(OutsideLeadingOrder, match="given x, 10 %"):
+            found = added_covariance(binned, X)
+        assert found.validity == binned.worst_validity() == binned.validity(3)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            added_covariance(binned, X, "sandwich")
+        few = TimeBinned(AFFINE, law, BROWNIAN, [0.0, 0.01, 1.0, 9.0], [1000, 3, 1000])
+        with pytest.warns(OutsideLeadingOrder, match="3 samples .* without bound"):
+            assert added_covariance(few, X).validity.n_samples == 3
+
     def test_the_share_of_noise(self) -> None:
         fit = OneTime(AFFINE, GAUSSIAN, 1.0, 0.5)
         assert noise_share(fit) == pytest.approx(0.7 / 0.95, rel=1e-12)

@@ -22,8 +22,8 @@ def euler_ensemble(
     Each step adds ``dt beta x + dt g^2/2 E s(x) + dt g^2/2 Cov[s(x)]^{1/2} z``, all where the step begins
     (generalisation, section 7). ``E s`` is the optimum and, unless ``bias`` is False, its leading bias
     ([G10]); ``order`` is that of the covariance, see `TimeBinned`. Different trajectories see different
-    training sets. Warns (`OutsideLeadingOrder`) where any step has too few samples for the order, and
-    raises ``ValueError`` for no more samples than features.
+    training sets. Warns (`OutsideLeadingOrder`) of the worst step if the order is off by more than 10 %
+    there, and raises ``ValueError`` for no more samples than features at any step.
 
     >>> from scorelens.estimators.features import Affine
     >>> from scorelens.generalization.laws import DataLaw
@@ -61,9 +61,9 @@ def mean_score(binned: TimeBinned, step: int, x: np.ndarray, *, bias: bool = Tru
 
 def warn_of_worst(binned: TimeBinned, order: Order) -> None:
     """Refuse or warn for the step that is worst off."""
-    found = [binned.validity(step, order) for step in range(1, binned.n_steps + 1)]
+    found = binned.worst_validity(order)
     if order != "exact":
-        warn_outside(max(found, key=lambda one: one.correction))
+        warn_outside(found)
 
 
 def square_root(covariance: np.ndarray) -> np.ndarray:

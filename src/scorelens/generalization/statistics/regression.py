@@ -16,6 +16,7 @@ from scorelens.generalization.places import places
 from scorelens.generalization.statistics.averages import average
 from scorelens.generalization.statistics.features import Level, ScoreFeatures
 from scorelens.generalization.statistics.small_noise import first_time, noise_growth
+from scorelens.generalization.validity import validity, warn_outside
 
 Target = Literal["dsm", "naive"]
 _ROUNDING = 1e-14
@@ -149,9 +150,11 @@ class ScoreRegression(ABC):
     ) -> np.ndarray:
         """Leading covariance of a score fitted to ``n_samples``, ``(p, d, p, d)``.
 
-        Raises ``ValueError`` for no more samples than features: such a fit is not unique.
+        Warns (`OutsideLeadingOrder`) where an affine fit to as few samples has a variance more than 10 %
+        above it ([G12]). Raises ``ValueError`` for no more samples than features: such a fit is not unique.
         """
         check_samples(n_samples, self.n_features)
+        warn_outside(validity(n_samples, self.n_features))
         return self.covariance(x, t, target=target) / n_samples
 
     def bias(self, x: ArrayLike, t: ArrayLike | None = None) -> np.ndarray:

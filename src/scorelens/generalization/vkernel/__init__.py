@@ -7,6 +7,15 @@ hold are in `as_printed`.
 
 from __future__ import annotations
 
+from scorelens.generalization.validity import (
+    Kernel,
+    OutsideLeadingOrder,
+    Status,
+    Validity,
+    finite_sample_correction,
+    validity,
+    warn_outside,
+)
 from scorelens.generalization.vkernel.all_steps import (
     POINT_FACTOR,
     SMOOTH_FACTOR,
@@ -19,15 +28,6 @@ from scorelens.generalization.vkernel.proportional import ProportionalKernel, pr
 from scorelens.generalization.vkernel.shared import SharedKernel
 from scorelens.generalization.vkernel.smeared import SmearedLaw, gaussian_characteristic_function
 from scorelens.generalization.vkernel.time_binned import ORDERS, Order, TimeBinned, euler_times, noise_share
-from scorelens.generalization.vkernel.validity import (
-    Kernel,
-    OutsideLeadingOrder,
-    Status,
-    Validity,
-    finite_sample_correction,
-    validity,
-    warn_outside,
-)
 
 __all__ = [
     "ORDERS",

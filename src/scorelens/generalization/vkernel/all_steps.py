@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 
 from scorelens.core import checks
 from scorelens.generalization.statistics import Level, OneTime
+from scorelens.generalization.validity import Validity, warn_outside
 from scorelens.generalization.vkernel.time_binned import Order, TimeBinned
-from scorelens.generalization.vkernel.validity import Validity, warn_outside
 
 SMOOTH_FACTOR = math.pi**2 / 6
 """All steps over the last one, for smooth data: the sum of ``1 / k^2``."""
@@ -24,7 +24,7 @@ _STEP = 1e-4
 class AddedCovariance(NamedTuple):
     """Where each trajectory ends ``(p, d)`` and the covariance that the fits add there ``(p, d, d)``.
 
-    ``validity`` is that of the last step.
+    ``validity`` is that of the step at which the order neglects most.
     """
 
     end: np.ndarray
@@ -37,17 +37,16 @@ def added_covariance(binned: TimeBinned, x_start: ArrayLike, order: Order = "lea
 
     ``x_start (p, d)`` are the starting points at the last of the times. To first order in the noise, the mean
     of the covariances over trajectories is what the fits add to the covariance of the samples ([G22]); where
-    the fits are biased (`OneTime.bias`), the bias moves it at the same order. Warns as `step_covariance` does
-    for the last step.
+    the fits are biased (`OneTime.bias`), the bias moves it at the same order. Warns and refuses as
+    `step_covariance` does, for the step that is worst off.
     """
     x = np.asarray(x_start, dtype=float)
-    found = binned.validity(1, order)
+    found = binned.worst_validity(order)
     if order != "exact":
         warn_outside(found)
     covariance = np.zeros((*x.shape, x.shape[1]))
     for step in range(binned.n_steps, 0, -1):
         fit, (shrink, push) = binned.fit(step), binned.rate(step)
-        binned.validity(step, order)
         grow = (1 + shrink) * np.eye(x.shape[1]) + push * score_jacobian(fit, x)
         noise = push**2 * binned.score_covariance(step, x, order)
         covariance = grow @ covariance @ grow.transpose(0, 2, 1) + noise

@@ -12,7 +12,7 @@ from scorelens.core import checks
 from scorelens.generalization.schedules import Schedule
 from scorelens.generalization.statistics import SharedWeights
 from scorelens.generalization.statistics.regression import Target
-from scorelens.generalization.vkernel.validity import Kernel, Validity, validity, warn_outside
+from scorelens.generalization.validity import Kernel, Validity, validity, warn_outside
 
 
 @final

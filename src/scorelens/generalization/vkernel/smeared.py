@@ -15,9 +15,9 @@ from scorelens.generalization.laws import DataLaw, pieces
 from scorelens.generalization.places import places
 from scorelens.generalization.quadrature import Rule, Trapezoid, refined
 from scorelens.generalization.statistics import Level, OneTime, ScoreFeatures
+from scorelens.generalization.validity import warn_outside
 from scorelens.generalization.vkernel.all_steps import SMOOTH_FACTOR
 from scorelens.generalization.vkernel.time_binned import TimeBinned
-from scorelens.generalization.vkernel.validity import warn_outside
 
 _ACCURACY = 1e-10
 _STEPS = tuple(0.4 * 2 ** (-n / 2) for n in range(16))

@@ -20,7 +20,7 @@ from scorelens.generalization.statistics import (
     affine_leverage,
 )
 from scorelens.generalization.statistics.regression import Draw
-from scorelens.generalization.vkernel.validity import Kernel, Validity, validity, warn_outside
+from scorelens.generalization.validity import Kernel, Validity, validity, warn_outside
 
 Order = Literal["leading", "sandwich", "exact"]
 ORDERS: tuple[Order, ...] = ("leading", "sandwich", "exact")
@@ -121,6 +121,11 @@ class TimeBinned:
                     "variance is infinite; take more samples"
                 )
         return found
+
+    def worst_validity(self, order: Order = "leading") -> Validity:
+        """That of the step at which the order neglects most; refuses as `validity` does at any step."""
+        found = [self.validity(step, order) for step in range(1, self.n_steps + 1)]
+        return max(found, key=lambda one: one.neglected)
 
     def score_covariance(self, step: int, x: ArrayLike, order: Order = "leading") -> np.ndarray:
         """Covariance of the fitted score at each of ``x (p, d)``; ``(p, d, d)``."""

@@ -15,7 +15,7 @@ from scorelens.generalization.laws import DataLaw
 from scorelens.generalization.reverse import generated_moments, square_root
 from scorelens.generalization.schedules import ProcessSchedule
 from scorelens.generalization.statistics import AffineOfPoints
-from scorelens.generalization.vkernel.validity import TOLERATED
+from scorelens.generalization.validity import TOLERATED
 from scorelens.instruments.labels import LENGTH, PURE, VARIANCE, variable
 from scorelens.studies.fitted_scores.asked import Asked
 from scorelens.studies.fitted_scores.levels import PLACES, missed

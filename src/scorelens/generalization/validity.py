@@ -46,6 +46,16 @@ class Validity(NamedTuple):
     smear_share: float
     noise_share: float
 
+    @property
+    def neglected(self) -> float:
+        """The largest relative error that the status judges: of few samples, or of the noise."""
+        return max(self.correction, self.noise_error)
+
+    @property
+    def noise_error(self) -> float:
+        """``|noise_share - 1|``; 0 where the share is not neglected."""
+        return 0.0 if math.isnan(self.noise_share) else abs(self.noise_share - 1)
+
 
 class Kernel(NamedTuple):
     """A covariance, and whether its derivation holds."""
@@ -71,9 +81,11 @@ def finite_sample_correction(n_samples: float, n_features: int) -> float:
 
 
 def validity(
-    n_samples: float, n_features: int, smear_share: float, noise_share: float = math.nan
+    n_samples: float, n_features: int, smear_share: float = math.nan, noise_share: float = math.nan
 ) -> Validity:
     """The status and its numbers; ``ValueError`` for no more samples than features, where no fit exists.
+
+    A fit that is no step has no ``smear_share``.
 
     >>> validity(1000.0, 2, smear_share=5e-4).status
     <Status.REACHED: 'reached'>
@@ -108,7 +120,7 @@ def warn_outside(found: Validity) -> None:
             f"{found.n_samples:.4g} samples for {found.n_features} features: the variance exceeds the "
             f"leading order by about F/n, for affine features {more}"
         )
-    if abs(found.noise_share - 1) > TOLERATED:
+    if found.noise_error > TOLERATED:
         said.append(
             f"given x, {100 * found.noise_share:.0f} % of the target's variance are left where the leading "
             "order takes all of it; order='sandwich' does not"
