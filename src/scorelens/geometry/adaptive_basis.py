@@ -56,15 +56,22 @@ class Offset(NamedTuple):
     relative: Tensor
 
 
-def local_offset(jacobian: JacobianAt) -> Offset:
+def local_offset(jacobian: JacobianAt, center: Tensor | float = 0.0) -> Offset:
     """What the local linearisation leaves out: 0 if ``D(c x) = c D(x)`` (geometry [P11], [P12]).
+
+    About ``center (d,)`` it is ``D(x) - center - J (x - center)``, relative to ``|D(x) - center|``: 0 for an
+    affine denoiser with that fixed point.
 
     >>> at = JacobianAt(lambda x, sigma: 0.5 * x + 1, torch.ones(1, 2), 1.0)
     >>> local_offset(at).vector.tolist()
     [[1.0, 1.0]]
+    >>> local_offset(at, center=2 * torch.ones(2)).relative.tolist()  # 2 is kept
+    [0.0]
     """
-    vector = (jacobian.value - jacobian.apply(jacobian.x)).double().cpu()
-    return Offset(vector, _relative(vector, jacobian.value))
+    middle = torch.as_tensor(center).to(jacobian.x)
+    kept = jacobian.value - middle
+    vector = (kept - jacobian.apply(jacobian.x - middle)).double().cpu()
+    return Offset(vector, _relative(vector, kept))
 
 
 def homogeneity_defect(denoiser: Denoiser, x: Tensor, sigma: Tensor | float, factor: float = 2.0) -> Tensor:
@@ -98,10 +105,19 @@ def _scaling_defect(
     if not 0 < factor < float("inf") or factor == 1:
         raise ValueError(f"factor must be > 0, finite and not 1, got {factor}")
     # No derivative is asked for: the operator only evaluates, in its own precision.
-    value = JacobianAt(denoiser, x, sigma, way="differences").value
-    level = level_factor * torch.as_tensor(sigma)
-    scaled = JacobianAt(denoiser, factor * x, level, way="differences").value
-    return _relative(scaled - factor * value, factor * value)
+    at = JacobianAt(denoiser, x, sigma, way="differences")
+    return scaling_defect(at, factor, level_factor)
+
+
+def scaling_defect(at: JacobianAt, factor: float = 2.0, level_factor: float = 1.0) -> Tensor:
+    """`homogeneity_defect` of an operator that has been had already; ``level_factor`` scales the noise, too.
+
+    >>> scaling_defect(JacobianAt(lambda x, sigma: x.relu(), torch.ones(1, 2), 1.0)).item()
+    0.0
+    """
+    events = (factor * at.x).reshape(at.n_points, *at.event_shape)
+    scaled = at.moved(events, level_factor * at.sigma).value
+    return _relative(scaled - factor * at.value, factor * at.value)
 
 
 def _relative(difference: Tensor, whole: Tensor) -> Tensor:

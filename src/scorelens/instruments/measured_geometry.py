@@ -13,6 +13,7 @@ from scorelens.core.eigen import mode_count
 from scorelens.core.evaluation import generator, normal_batches
 from scorelens.core.jacobian import JacobianAt
 from scorelens.core.jacobian.derivative_choice import NotDifferentiableError
+from scorelens.geometry.adaptive_basis import local_offset, scaling_defect
 from scorelens.geometry.dimension.flipd import flipd
 from scorelens.geometry.lockstep_spectrum import lockstep_spectrum
 from scorelens.geometry.spectrum import (
@@ -84,7 +85,7 @@ def measure_geometry(
     middle = torch.zeros(jacobian.dim) if center is None else center.detach().flatten()
     shape = labels.Shape(len(points), len(levels), n_modes, jacobian.event_shape)
     variables = labels.events(shape, points, jacobian)
-    variables |= labels.defects(shape, homogeneity_defect(jacobian), offset_share(jacobian, middle))
+    variables |= labels.defects(shape, scaling_defect(jacobian), local_offset(jacobian, middle).relative)
     used, why = "none", ""
     try:
         spectrum = _spectrum(jacobian, n_modes, method, seed, tolerance, block, max_passes)
@@ -135,32 +136,3 @@ def noisy_points(points: Tensor, levels: np.ndarray, seed: int) -> tuple[Tensor,
     level = torch.as_tensor(levels).to(points).repeat(len(points))
     apart = level.reshape(-1, *[1] * len(event)) * noise.repeat_interleave(len(levels), dim=0)
     return clean, clean + apart, level
-
-
-def offset_share(jacobian: JacobianAt, center: Tensor) -> Tensor:
-    """``|D(x) - c - J (x - c)| / |D(x) - c|`` at every point, ``(b,)``; 0 where both are 0.
-
-    About ``c = 0`` it is the relative offset of the local linearisation ([P12]); of an affine denoiser with
-    the fixed point ``c`` it is 0.
-
-    >>> at = JacobianAt(lambda x, sigma: (x + 1) / 2, torch.zeros(1, 2), 1.0)
-    >>> offset_share(at, torch.zeros(2)).item(), offset_share(at, torch.ones(2)).item()
-    (1.0, 0.0)
-    """
-    middle = center.to(jacobian.x)
-    kept = jacobian.value - middle
-    left = kept - jacobian.apply(jacobian.x - middle)
-    share = left.norm(dim=1) / kept.norm(dim=1)
-    return torch.where(left.norm(dim=1) > 0, share, 0.0).double().cpu()
-
-
-def homogeneity_defect(jacobian: JacobianAt) -> Tensor:
-    """`geometry.adaptive_basis.homogeneity_defect` of ``factor`` 2, where a Jacobian has been had already.
-
-    >>> homogeneity_defect(JacobianAt(lambda x, sigma: x.relu(), torch.ones(1, 2), 1.0)).item()
-    0.0
-    """
-    twice = 2 * jacobian.value
-    events = (2 * jacobian.x).reshape(jacobian.n_points, *jacobian.event_shape)
-    apart = (jacobian.moved(events, jacobian.sigma).value - twice).norm(dim=1)
-    return torch.where(apart > 0, apart / twice.norm(dim=1), 0.0).double().cpu()
