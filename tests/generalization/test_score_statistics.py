@@ -356,7 +356,7 @@ class TestRefusals:
             shared(FEATURES["affine"], GAUSSIAN).score(X)
         with pytest.raises(ValueError, match="need a time"):
             OneTime(SeparableFeatures(FEATURES["affine"], Intervals((0.1, 1.0))), GAUSSIAN, 1.0, 0.4).optimum  # noqa: B018
-        with pytest.raises(ValueError, match="without noise there is no target"):
+        with pytest.raises(ValueError, match="got 0: without noise there is no target"):
             OneTime(FEATURES["affine"], GAUSSIAN, 1.0, 0.0).optimum  # noqa: B018
         with pytest.raises(ValueError, match="unknown target 'true'"):
             shared(FEATURES["affine"], GAUSSIAN).covariance(X, 0.3, target="true")  # pyright: ignore

@@ -193,6 +193,16 @@ class TestComponents:
         with pytest.raises(ValueError, match="component 0 has no variance"):
             found.denoised_walk(lambda x, s: -x, 0, STEPS)
 
+    def test_unknown_components_and_counts_are_refused(self):
+        found = posterior(lambda x, s: x / 2, torch.ones(1, 2), 1.0, 1)
+        for component in (1, -1):
+            with pytest.raises(ValueError, match=f"component must be .*, got {component}"):
+                found.walk(component, STEPS)
+            with pytest.raises(ValueError, match=f"component must be .*, got {component}"):
+                found.denoised_walk(lambda x, s: x / 2, component, STEPS)
+        with pytest.raises(ValueError, match="n must be at least 1, got -1"):
+            found.sample(-1)
+
     def test_a_single_precision_module_keeps_its_numbers(self):
         network = torch.nn.Linear(D, D)
 

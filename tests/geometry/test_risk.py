@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -175,6 +177,11 @@ class TestEstimates:
             estimate_mode_risk(one_layer, noisy, SIGMA, torch.ones(2, 1))
         with pytest.raises(ValueError, match=r"shape \(2, k\) with k <= 2, got \(3, 2\)"):
             estimate_mode_risk(one_layer, noisy, SIGMA, torch.ones(3, 2))
+        with pytest.raises(ValueError, match=r"shape \(2, k\) with k <= 2, got \(2,\)"):
+            estimate_mode_risk(one_layer, noisy, SIGMA, torch.ones(2))
+        levels: Any = torch.full((5,), SIGMA)
+        with pytest.raises(ValueError, match=r"one number for all events, got shape \(5,\)"):
+            estimate_risk(one_layer, noisy, levels)
 
 
 class TestModes:

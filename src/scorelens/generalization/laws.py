@@ -42,7 +42,7 @@ class ComponentNodes(NamedTuple):
     def target(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean ``(n, d)`` and covariance ``(n, d, d)`` of the target; ``ValueError`` without noise."""
         if np.isnan(self.component_covariance).any():
-            raise ValueError("std must be > 0: without noise there is no target, only second moments")
+            raise ValueError("std must be > 0, got 0: without noise there is no target, only second moments")
         return self.target_mean, self.component_covariance[self.component]
 
 

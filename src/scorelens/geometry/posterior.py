@@ -95,6 +95,7 @@ class Posterior:
 
     def walk(self, component: int, steps: Tensor) -> Tensor:
         """``mean + m deviation e`` for each ``m`` of ``steps (n,)``: a straight line, ``(b, n, *event)``."""
+        self._check_component(component)
         return self._along(self.mean, component, steps, self.deviations[:, component])
 
     def denoised_walk(self, denoiser: Denoiser, component: int, steps: Tensor) -> Tensor:
@@ -104,6 +105,7 @@ class Posterior:
         like `walk`, but it stays with what the denoiser knows. In float64; a function that is no module is
         called with float64. Raises ``ValueError`` where the deviation is 0.
         """
+        self._check_component(component)
         deviation = self.deviations[:, component]
         if bool((deviation <= 0).any()):
             raise ValueError(
@@ -125,6 +127,7 @@ class Posterior:
         >>> found.sample(4).shape
         torch.Size([1, 4, 3])
         """
+        checks.whole("n", n, 1)
         b, k = self.deviations.shape
         normal = torch.randn((b, n, k), generator=generator(seed, "posterior"), dtype=torch.float64)
         shift = torch.einsum("bnk,bdk->bnd", normal * self.deviations[:, None], self.spectrum.eigenvectors)
@@ -133,6 +136,12 @@ class Posterior:
     @property
     def _noise(self) -> Tensor:
         return self.spectrum.sigma[:, None] ** 2
+
+    def _check_component(self, component: int) -> None:
+        known = self.variances.shape[1]
+        checks.whole("component", component, 0, "components count from 0")
+        if component >= known:
+            raise ValueError(f"component must be below {known}, got {component}; find more components")
 
     def _along(self, start: Tensor, component: int, steps: Tensor, length: Tensor) -> Tensor:
         image = self.components[:, component]

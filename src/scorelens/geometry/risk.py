@@ -120,7 +120,7 @@ def estimate_risk(
     >>> bool(abs(found.risk.value - 1.5) < 3 * found.risk.standard_error)
     True
     """
-    checks.positive("sigma", sigma, "the risk without noise is 0")
+    _check_level(sigma)
     at = JacobianAt(denoiser, noisy, sigma, way=way)
     found = trace(at.apply, at.n_points, at.dim, n_probes, method=method, seed=seed)
     residual = (at.x - at.value).double().square().sum(1)
@@ -145,7 +145,7 @@ def estimate_mode_risk(
     >>> estimate_mode_risk(lambda x, sigma: x / 2, noisy, 1.0, torch.eye(2)).risk
     array([0.25, 1.  ])
     """
-    checks.positive("sigma", sigma, "the risk without noise is 0")
+    _check_level(sigma)
     at = JacobianAt(denoiser, noisy, sigma, way=way)
     bases = modes.detach().to(at.x).expand(at.n_points, *modes.shape[-2:])
     _check_modes(bases, at.dim)
@@ -178,6 +178,14 @@ def mean(per_event: np.ndarray) -> Mean:
     return Mean(float(np.mean(per_event)), error)
 
 
+def _check_level(sigma: float) -> None:
+    if np.ndim(sigma):
+        raise ValueError(
+            f"sigma must be one number for all events, got shape {tuple(np.shape(sigma))}; go level by level"
+        )
+    checks.positive("sigma", sigma, "the risk without noise is 0")
+
+
 def _denoised(denoiser: Denoiser, noisy: Tensor, sigma: float) -> Tensor:
     """Flat ``(n, d)``, in float64 on the CPU."""
     with undisturbed(denoiser):
@@ -186,9 +194,8 @@ def _denoised(denoiser: Denoiser, noisy: Tensor, sigma: float) -> Tensor:
 
 
 def _check_modes(bases: Tensor, dim: int) -> None:
-    d, k = bases.shape[1:]
-    if d != dim or k > dim:
-        raise ValueError(f"modes must have shape ({dim}, k) with k <= {dim}, got {(d, k)}")
+    if bases.ndim != 3 or bases.shape[1] != dim or bases.shape[2] > dim:
+        raise ValueError(f"modes must have shape ({dim}, k) with k <= {dim}, got {tuple(bases.shape[1:])}")
     products = (bases.mT @ bases).cpu().double().numpy()
-    if np.abs(products - np.eye(k)).max() > 1e-4:
+    if np.abs(products - np.eye(bases.shape[2])).max() > 1e-4:
         raise ValueError("modes must have orthonormal columns; use torch.linalg.qr")
