@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from scorelens.core.jacobian import JacobianAt
 from scorelens.core.jacobian.derivative_choice import NotDifferentiableError
 from scorelens.core.linear_denoiser import LinearDenoiser
 from scorelens.estimators import Gaussian, MixtureDenoiser
+from scorelens.geometry.spectrum import jacobian_spectrum
 
 SIGMAS = torch.tensor([0.1, 0.5, 1.0, 2.0, 9.0])
 
@@ -120,6 +123,107 @@ def test_half_precision_is_widened_in_copies(dtype):
     assert f"{str(dtype).removeprefix('torch.')} weights evaluated in float32" in at.way
     assert {p.dtype for p in narrow.parameters()} == {dtype}
     torch.testing.assert_close(at.full(), expected.full())
+
+
+def narrow_tokens(network: nn.Module, dtype: torch.dtype):
+    """The network in an autocast that it enters by itself."""
+
+    def within(x, sigma):
+        with torch.autocast("cpu", dtype):
+            return network(x, sigma).float()
+
+    return within
+
+
+def cast_to_half(x, sigma):
+    return torch.tanh(3 * x.half()).float() + x / 7
+
+
+def half_by_numpy(x, sigma):
+    return torch.as_tensor(np.tanh(x.detach().numpy().astype(np.float16)).astype(np.float32))
+
+
+class CastsItself(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(nn.Linear(6, 20), nn.Tanh(), nn.Linear(20, 6)).half()
+
+    def forward(self, x, sigma):
+        return self.layers(x.half()).float()
+
+
+def relative_error(at: JacobianAt, exact: torch.Tensor) -> float:
+    directions = torch.randn(*exact.shape[:2], 8, generator=torch.Generator().manual_seed(5)).to(exact)
+    found = [
+        (at.apply(directions).to(exact), exact @ directions),
+        (at.apply_transposed(directions).to(exact), exact.mT @ directions),
+    ]
+    return max(float(((a - b).norm(dim=1) / b.norm(dim=1)).max()) for a, b in found)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_an_autocast_of_its_own_is_said_and_its_error_stated(dtype):
+    network = Attention().eval()
+    exact = JacobianAt(network, tokens(), 0.5).full()
+    at = JacobianAt(narrow_tokens(network, dtype), tokens(), 0.5)
+    assert f"evaluated in {str(dtype).removeprefix('torch.')} inside; good to about" in at.way
+    # An error of float32 would be below 1e-5: the comparison sees half precision.
+    assert 1e-5 < relative_error(at, exact) < at.accuracy < 0.2
+    spectrum = jacobian_spectrum(narrow_tokens(network, dtype), tokens(), 0.5, n_modes=6)
+    values = torch.linalg.eigvalsh((exact + exact.mT).double() / 2).flip(1)[:, :6]
+    assert ((spectrum.eigenvalues - values).abs() <= spectrum.errors).all()
+
+
+@pytest.mark.parametrize(
+    ("denoiser", "slope", "most"),
+    [
+        (cast_to_half, lambda x: 3 / torch.cosh(3 * x) ** 2 + 1 / 7, 0.05),
+        # Differences of rounded numbers.
+        (half_by_numpy, lambda x: 1 / torch.cosh(x) ** 2, 0.5),
+    ],
+)
+def test_a_cast_to_half_inside_is_said_and_its_error_stated(denoiser, slope, most):
+    x = points().float().flatten(1)
+    at = JacobianAt(denoiser, x, 0.5)
+    assert "evaluated in float16 inside; good to about" in at.way
+    assert relative_error(at, torch.diag_embed(slope(x))) < at.accuracy < most
+
+
+def test_a_module_that_casts_its_input_runs_as_it_is():
+    x, network = points().float().flatten(1), CastsItself()
+    at = JacobianAt(network, x, SIGMAS)
+    wide = copy.deepcopy(network.layers).double()
+    exact = JacobianAt(lambda x, sigma: wide(x), x.double(), SIGMAS, dtype=torch.float64).full()
+    assert "float16 weights kept: the module casts its input itself" in at.way
+    assert "evaluated in float16 inside" in at.way
+    assert 1e-5 < relative_error(at, exact) < at.accuracy < 0.05
+    assert {p.dtype for p in network.parameters()} == {torch.float16}
+
+
+def test_an_autocast_around_the_call_is_switched_off():
+    network = Attention().eval()
+    expected = JacobianAt(network, tokens(), 0.5).full()
+    with torch.autocast("cpu", torch.bfloat16):
+        at = JacobianAt(network, tokens(), 0.5)
+        found = at.full()
+    assert "inside" not in at.way
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(
+    "denoiser",
+    [
+        lambda x, sigma: x * torch.tensor([0.1] * 6).half(),  # constants
+        lambda x, sigma: x / (1 + sigma.half().float()[:, None] ** 2),  # noise levels
+        lambda x, sigma: 2 * x,
+        lambda x, sigma: torch.zeros_like(x),
+    ],
+)
+def test_half_that_no_point_passes_through_is_not_accused(denoiser):
+    at = JacobianAt(denoiser, points().float().flatten(1), SIGMAS)
+    assert "inside" not in at.way
+    assert at.accuracy < 1e-6
 
 
 def test_modes_of_modules_are_put_back():

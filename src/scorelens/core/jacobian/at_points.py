@@ -19,7 +19,8 @@ from scorelens.core.jacobian.derivative_choice import (
     difference_step,
 )
 from scorelens.core.jacobian.derivatives import Derivative, Differences, RowFunction, along_many
-from scorelens.core.jacobian.precision import widened, working_dtype
+from scorelens.core.jacobian.half_inside import half_accuracy, half_error, half_inside, half_words
+from scorelens.core.jacobian.precision import widened, without_autocast, working_dtype
 
 #: Without reverse mode the transposed is applied by forming the Jacobian, up to this many dimensions.
 FORMED_DIM: Final = 4096
@@ -39,7 +40,9 @@ class JacobianAt:
 
     ``sigma`` is a noise standard deviation > 0 in data units, a scalar or ``(b,)``. The denoiser is evaluated
     in evaluation mode on its own device, in float64 if all that it holds is float64, else in float32 (half
-    precision is widened in copies; ``dtype`` asks for more), at most ``rows`` rows in one call.
+    precision is widened in copies, and an autocast around it is switched off; ``dtype`` asks for more), at
+    most ``rows`` rows in one call. Half precision that it enters by itself stays, and `way` and `accuracy`
+    say so.
 
     ``way``: ``"forward"`` (dual numbers, and reverse mode for the transposed), ``"reverse"`` (reverse passes
     only), ``"differences"`` (no automatic derivative), or ``"auto"``: the first of these that works, native
@@ -79,20 +82,23 @@ class JacobianAt:
         self.event_shape = tuple(x.shape[1:])
         self.n_points, self.dim = x.shape[0], math.prod(self.event_shape)
         self._denoiser = denoiser
-        self._evaluated, precision = widened(denoiser, self.dtype)
         self._x = x.detach().to(device_of(denoiser), self.dtype)
         self.sigma = per_sample(sigma, self._x)
+        self._evaluated, precision = widened(denoiser, self.dtype, (self._x[:1], self.sigma[:1]))
         self._rows = batch_rows(self.event_shape) if rows is None else rows
         self._formed: Tensor | None = None
         # Whether many directions at a point may share its evaluation, once it has been tried.
         self._shares: dict[Derivative | None, bool] = {}
+        self._half = self._half_inside()
         self._evaluate()
-        with undisturbed(denoiser):
+        least = 0.0 if self._half is None else half_accuracy(self._half)
+        with undisturbed(denoiser), without_autocast(self._x.device):
             tried = torch.arange(min(_TRIED, self._rows, self.n_points), device=self._x.device)
-            self._check_rows_are_apart()
-            self._ways = chosen_ways(self._function(tried), self._x[tried], self._step[tried], way)
-        self.accuracy = self._ways.accuracy
-        self.way = "; ".join(part for part in (self._ways.words, precision) if part)
+            self._check_rows_are_apart(max(_SAME, least))
+            self._ways = chosen_ways(self._function(tried), self._x[tried], self._step[tried], way, least)
+            self.accuracy = max(self._ways.accuracy, self._error_of_half(tried))
+        half = "" if self._half is None else half_words(self._half, self.accuracy)
+        self.way = "; ".join(part for part in (self._ways.words, precision, half) if part)
 
     @property
     def x(self) -> Tensor:
@@ -143,7 +149,9 @@ class JacobianAt:
         if self._ways.reverse is not None:
             return self._over_blocks(self._ways.reverse, directions)
         columns = self._as_columns(directions)
-        return (self._full_once().mT @ columns).reshape(directions.shape).to(directions.device)
+        with without_autocast(columns.device):
+            product = self._full_once().mT @ columns
+        return product.reshape(directions.shape).to(directions.device)
 
     def apply_symmetric(self, directions: Tensor) -> Tensor:
         """``(J + J^T) v / 2`` for ``directions (b, d)`` or ``(b, d, k)``."""
@@ -165,10 +173,27 @@ class JacobianAt:
 
     def _evaluate(self) -> None:
         """Set `value` and the steps of differences at the points."""
-        with undisturbed(self._denoiser):
+        with undisturbed(self._denoiser), without_autocast(self._x.device):
             index = torch.arange(self.n_points, device=self._x.device).split(self._rows)
             self.value = torch.cat([self._function(i)(self._x[i]).flatten(1) for i in index])
-            self._step = difference_step(self.x, self.value, self.sigma)
+            self._step = difference_step(self.x, self.value, self.sigma, self._half)
+
+    def _half_inside(self) -> torch.dtype | None:
+        """The half precision that the denoiser enters by itself near the first point."""
+        first = torch.zeros(1, dtype=torch.long, device=self._x.device)
+        noise = torch.randn(self._x[:1].shape, generator=generator(0, "jacobian", "half")).to(self._x)
+        with undisturbed(self._denoiser), without_autocast(self._x.device):
+            x = self._x[:1]
+            return half_inside(self._function(first), x, x + self.sigma[0] * noise)
+
+    def _error_of_half(self, tried: Tensor) -> float:
+        """Relative error at the points ``tried`` from half precision that the denoiser enters by itself."""
+        if self._half is None:
+            return 0.0
+        ways = [self._ways.forward or Differences(self._step[tried])]
+        ways += [self._ways.reverse] if self._ways.reverse else []
+        draws = generator(0, "jacobian", "half", "error")
+        return half_error(self._function(tried), self._x[tried], ways, draws)
 
     def _full_once(self) -> Tensor:
         if self._formed is None:
@@ -216,7 +241,7 @@ class JacobianAt:
         return self._along_many(way, i, directions)
 
     def _along_many(self, way: Derivative, i: int, directions: Tensor) -> Tensor:
-        with undisturbed(self._denoiser):
+        with undisturbed(self._denoiser), without_autocast(self._x.device):
             function = self._function(torch.tensor([i], device=self._x.device), checked=False)
             found = along_many(way, function, self._x[i : i + 1], directions.reshape(-1, *self.event_shape))
         return finite(found, "the derivative of the denoiser").flatten(1)
@@ -240,7 +265,7 @@ class JacobianAt:
         """Along one direction ``(rows, d)`` for each of the points ``index``; None is by differences."""
         x = self._x[index]
         derivative = way or Differences(self._step[index])
-        with undisturbed(self._denoiser):
+        with undisturbed(self._denoiser), without_autocast(self._x.device):
             found = derivative(self._function(index), x, directions.reshape(x.shape))
         return finite(found, "the derivative of the denoiser").flatten(1)
 
@@ -259,14 +284,17 @@ class JacobianAt:
 
         return function
 
-    def _check_rows_are_apart(self) -> None:
-        """Refuses a denoiser whose output at a point depends on other rows, or on chance."""
+    def _check_rows_are_apart(self, same: float) -> None:
+        """Refuses a denoiser whose output at a point depends on other rows, or on chance.
+
+        ``same`` is the relative change that is still rounding.
+        """
         first = torch.zeros(2, dtype=torch.long, device=self._x.device)
         noise = torch.randn(self._x.shape[1:], generator=generator(0, "jacobian", "rows")).to(self._x)
         x = self._x[first].clone()
         x[1] += self.sigma[0] * noise
         again = self._function(first)(x)[0].flatten()
-        if (again - self.value[0]).norm() > _SAME * again.norm() + 10 * torch.finfo(self.dtype).eps:
+        if (again - self.value[0]).norm() > same * again.norm() + 10 * torch.finfo(self.dtype).eps:
             raise ValueError(
                 "the output at a point changes with the other points of the batch, or with chance: "
                 "it has no Jacobian at a point; give a denoiser that treats each row alone and draws nothing"

@@ -61,18 +61,22 @@ class Ways:
         return "; ".join([f"J v by {pushed}", f"J^T v by {pulled}", *self.failures])
 
 
-def difference_step(x: Tensor, value: Tensor, sigma: Tensor) -> Tensor:
+def difference_step(x: Tensor, value: Tensor, sigma: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """Steps ``(rows,)`` of central differences at flat ``x`` and ``value``, in the units of ``x``.
+
+    ``dtype`` is the one that the values are rounded to, by default that of ``x``.
 
     A denoiser varies on the scale of ``sigma``: the rounding error ``eps |x| / h`` meets the truncation error
     ``(h / sigma)^2`` at the cube root.
     """
     size = value.norm(dim=1).maximum(x.norm(dim=1)) / sigma
-    return sigma * (torch.finfo(x.dtype).eps * size).pow(1 / 3).clamp(1e-5, 0.5)
+    return sigma * (torch.finfo(dtype or x.dtype).eps * size).pow(1 / 3).clamp(1e-5, 0.5)
 
 
-def chosen_ways(function: RowFunction, x: Tensor, step: Tensor, way: str) -> Ways:
+def chosen_ways(function: RowFunction, x: Tensor, step: Tensor, way: str, least: float = 0.0) -> Ways:
     """The first ways of ``way`` (one of `WAYS`) that run on ``x (rows, *event)`` and agree with differences.
+
+    ``least`` is the relative error of one application that is known beforehand.
 
     A wrong derivative that raises nothing (part of the computation detached from its input) is thus found.
     Raises `NotDifferentiableError` where a chosen way fails.
@@ -81,7 +85,7 @@ def chosen_ways(function: RowFunction, x: Tensor, step: Tensor, way: str) -> Way
     >>> chosen_ways(lambda x: x.detach() * 2, x, torch.tensor([0.1]), "auto").words
     'J v by central differences, error O(h^2); J^T v by the formed Jacobian; forward mode disagrees with ...'
     """
-    probe = _Probe.of(function, x, step)
+    probe = _Probe.of(function, x, step, least)
     if way == "differences":
         return Ways(None, None, probe.accuracy, ())
     failures: list[str] = []
@@ -103,25 +107,32 @@ class _Probe:
     direction: Tensor
     differences: Tensor
     doubt: float
+    least: float
+    worst: float
 
     @classmethod
-    def of(cls, function: RowFunction, x: Tensor, step: Tensor) -> _Probe:
+    def of(cls, function: RowFunction, x: Tensor, step: Tensor, least: float) -> _Probe:
         one = torch.randn(x.shape[1:], generator=generator(0, "jacobian", "probe")).to(x)
         direction = (one / one.norm()).expand_as(x)
         differences = Differences(step)(function, x, direction)
         wider = Differences(2 * step)(function, x, direction)
-        # Doubling the step multiplies the error by four.
-        return cls(function, x, direction, differences, float((wider - differences).norm() / 3))
+        # Doubling the step multiplies the error by four, and halves it where it is rounding (of which one
+        # draw is seen: a margin of two).
+        share = 0.25 if least > 0 else 3.0
+        doubts = (wider - differences).flatten(1).norm(dim=1) / share
+        sizes = differences.flatten(1).norm(dim=1).clamp_min(torch.finfo(x.dtype).tiny)
+        worst = float((doubts / sizes).max()) if least > 0 else 0.0
+        return cls(function, x, direction, differences, float(doubts.norm()), least, worst)
 
     @property
     def rounding(self) -> float:
         """Relative rounding error of one application."""
-        return self.x[0].numel() ** 0.5 * torch.finfo(self.x.dtype).eps
+        return max(self.x[0].numel() ** 0.5 * torch.finfo(self.x.dtype).eps, self.least)
 
     @property
     def accuracy(self) -> float:
-        """Relative error of differences."""
-        return max(self.doubt / max(float(self.differences.norm()), self.rounding), self.rounding)
+        """Relative error of differences; where they are rounded to half, at the worst of the points."""
+        return max(self.doubt / max(float(self.differences.norm()), self.rounding), self.rounding, self.worst)
 
     def first(self, candidates: list[Derivative], failures: list[str]) -> Derivative | None:
         """The first candidate whose ``J v`` agrees with differences."""

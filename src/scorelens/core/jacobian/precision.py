@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 
 import torch
 from torch import Tensor, nn
 
 from scorelens.core.denoiser import Denoiser
+from scorelens.core.evaluation import undisturbed
 
 
 def working_dtype(denoiser: Denoiser, x: Tensor) -> torch.dtype:
@@ -26,11 +28,27 @@ def working_dtype(denoiser: Denoiser, x: Tensor) -> torch.dtype:
     return torch.float64 if held == {torch.float64} else torch.float32
 
 
-def widened(denoiser: Denoiser, dtype: torch.dtype) -> tuple[Denoiser, str]:
+def without_autocast(device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """Switches off an autocast that is on around the call; one that is entered inside comes on again.
+
+    >>> with torch.autocast("cpu", torch.bfloat16), without_autocast(torch.device("cpu")):
+    ...     (torch.ones(1, 1) @ torch.ones(1, 1)).dtype
+    torch.float32
+    """
+    if not torch.amp.is_autocast_available(device.type):
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
+def widened(
+    denoiser: Denoiser, dtype: torch.dtype, trial: tuple[Tensor, Tensor] | None = None
+) -> tuple[Denoiser, str]:
     """The denoiser with every float of fewer bits converted to ``dtype``, and words for what was done.
 
     The module keeps its own numbers: copies take their place during the call. What is no module, or needs
-    nothing, is returned itself with no words.
+    nothing, is returned itself with no words. ``trial``, an ``x (b, *event)`` and its noise levels ``(b,)``,
+    is called once: where the converted module fails and the module itself does not (it casts its input to
+    its own dtype), the module itself is returned.
 
     >>> network = nn.Linear(2, 2).half()
     >>> wide, words = widened(network, torch.float32)
@@ -47,7 +65,20 @@ def widened(denoiser: Denoiser, dtype: torch.dtype) -> tuple[Denoiser, str]:
     def wide(*arguments: object) -> Tensor:
         return torch.func.functional_call(denoiser, copies, arguments)
 
+    if trial is not None and not _runs(denoiser, wide, trial) and _runs(denoiser, denoiser, trial):
+        return denoiser, f"{' and '.join(names)} weights kept: the module casts its input itself"
     return wide, f"{' and '.join(names)} weights evaluated in {str(dtype).removeprefix('torch.')}"
+
+
+def _runs(module: Denoiser, evaluated: Denoiser, trial: tuple[Tensor, Tensor]) -> bool:
+    with undisturbed(module), without_autocast(trial[0].device):
+        try:
+            evaluated(*trial)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError:
+            return False
+    return True
 
 
 def _floats(denoiser: Denoiser) -> dict[str, Tensor]:
