@@ -140,6 +140,23 @@ def test_a_wider_prior_removes_the_variance_of_the_data() -> None:
     assert float((wide.nats - exact).abs()) < 3e-3
 
 
+def test_a_prior_around_the_mean_removes_the_offset_of_the_data() -> None:
+    around, x = gaussian()
+    mean = 100.0 * torch.tensor([1.0, -1.0, 0.5, 2.0], dtype=torch.float64)
+
+    def denoiser(x: torch.Tensor, sigma: torch.Tensor | float) -> torch.Tensor:
+        return mean.to(x) + around(x - mean.to(x), sigma)
+
+    # the same path, moved: equal to rounding on any grid, so a coarse one does
+    expected = log_likelihood(around, x[:2], 0.5, 50.0, n_levels=7)
+    found = log_likelihood(denoiser, x[:2] + mean, 0.5, 50.0, n_levels=7, data_mean=mean)
+    torch.testing.assert_close(found.nats, expected.nats, atol=1e-8, rtol=0)
+    plain = log_likelihood(denoiser, x[:2] + mean, 0.5, 50.0, n_levels=7)
+    lost = ((expected.latents + mean).square() - expected.latents.square()).sum(1) / (2 * 50.0**2)
+    torch.testing.assert_close(expected.nats - plain.nats, lost, atol=1e-8, rtol=0)
+    assert lost.min() > 5
+
+
 def test_bits_per_dimension() -> None:
     # uniform over [-1, 1]^d: 1 bit per dimension; 256 equal levels of it cost 8 bits (to the border)
     denoiser, x = gaussian()
@@ -180,7 +197,10 @@ def test_too_few_levels_are_said() -> None:
         ({"sigma_min": 0.0}, "sigma_min must be finite and > 0"),
         ({"sigma_max": 0.05}, "sigma_max must exceed sigma_min"),
         ({"n_levels": 4}, "n_levels must be at least 5, got 4"),
+        ({"n_probes": -1}, "n_probes must be at least 0, got -1"),
         ({"n_probes": 1}, "one probe has no standard error"),
+        ({"data_mean": np.zeros(3)}, r"data_mean must be a number or have shape \(4,\), got \(3,\)"),
+        ({"data_mean": math.nan}, "data_mean holds 1 non-finite"),
         ({"data_variance": -1.0}, "data_variance must be finite and >= 0"),
         ({"tolerance": 0.0}, "tolerance must be finite and > 0"),
         ({"x": torch.zeros(2, 3)}, r"x must have shape \(batch, 4\)"),
@@ -192,3 +212,9 @@ def test_bad_input_is_refused(change: dict, message: str) -> None:
     given = {"x": x, "sigma_min": LOW, "sigma_max": HIGH, **change}
     with pytest.raises(ValueError, match=message):
         log_likelihood(denoiser, **given)
+
+
+def test_half_a_probe_is_refused() -> None:
+    denoiser, x = gaussian()
+    with pytest.raises(TypeError, match=r"n_probes must be a whole number, got 2\.5; 0 makes"):
+        log_likelihood(denoiser, x, LOW, HIGH, n_probes=2.5)  # pyright: ignore[reportArgumentType]

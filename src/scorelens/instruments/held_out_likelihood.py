@@ -64,6 +64,7 @@ def held_out_likelihood(
         sigma,
         far,
         n_levels=n_levels,
+        data_mean=spectrum.mean.reshape(held_out.event_shape),
         data_variance=variance,
         n_probes=0 if held_out.dim <= EXACT_DIM else PROBES,
         seed=seed,

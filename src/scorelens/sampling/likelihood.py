@@ -75,6 +75,7 @@ def log_likelihood(
     sigma_max: float,
     *,
     n_levels: int = 65,
+    data_mean: Tensor | np.ndarray | float = 0.0,
     data_variance: float = 0.0,
     n_probes: int = 0,
     tolerance: float = 0.01,
@@ -85,8 +86,11 @@ def log_likelihood(
     Heun's steps of the probability-flow ODE from ``sigma_min`` up to ``sigma_max`` on Karras' grid, with the
     divergence along it: in ``u = log sigma``, ``dx/du = x - D`` and ``d log p/du = tr J_D - d``. It is solved
     on ``(n_levels + 1) / 2`` levels and on twice as many steps, and the difference is the numeric error;
-    ``tolerance`` is what is allowed of it, in nats per dimension. The prior at ``sigma_max`` is
-    ``N(0, (sigma_max^2 + data_variance) I)``.
+    ``tolerance`` is what is allowed of it, in nats per dimension.
+
+    The prior at ``sigma_max`` is ``N(data_mean, (sigma_max^2 + data_variance) I)``, the mean a number or of
+    shape ``(*event)``. The status does not judge it: a mean that is wrong by ``m`` costs about
+    ``|m|^2 / (2 sigma_max^2)`` nats, so give the mean of data that are not centred.
 
     The trace is exact (``d`` products with the Jacobian per level) for ``n_probes = 0``, else the mean over
     ``n_probes >= 2`` fixed random signs per trajectory (Hutchinson), with a standard error. A denoiser that
@@ -94,7 +98,8 @@ def log_likelihood(
     this one in other units (`core.parametrization`).
 
     Raises ``ValueError`` for noise levels not in ``0 < sigma_min < sigma_max``, fewer than 5 levels, one
-    probe, and as `core.jacobian.JacobianAt` does for points of another shape.
+    probe, a mean of another shape, and as `core.jacobian.JacobianAt` does for points of another shape;
+    ``TypeError`` for numbers of levels or probes that are not whole.
 
     >>> shrink = lambda x, sigma: x / (1 + sigma[:, None] ** 2)  # of N(0, I)
     >>> found = log_likelihood(shrink, torch.zeros(1, 2).double(), 0.1, 50.0, data_variance=1.0)
@@ -103,17 +108,14 @@ def log_likelihood(
     """
     checks.whole("n_levels", n_levels, 5, "halving the steps needs two grids")
     checks.non_negative("data_variance", data_variance)
-    checks.non_negative("n_probes", n_probes)
     checks.positive("tolerance", tolerance)
-    if n_probes == 1:
-        raise ValueError("n_probes must be 0 (exact) or at least 2, got 1; one probe has no standard error")
     grid = karras(n_levels + 1 - n_levels % 2, sigma_min, sigma_max)[::-1]
+    prior = _Prior(_centre(data_mean, x), sigma_max**2 + data_variance)
     probes = _probes(x, n_probes, seed)
     jacobian = JacobianAt(denoiser, x, sigma_min)
     coarse = _along(jacobian, x, grid[::2], probes)
     fine = _along(jacobian, x, grid, probes)
-    variance = sigma_max**2 + data_variance
-    (rough, _), (nats, error) = (_log_density(path, grid, variance) for path in (coarse, fine))
+    (rough, _), (nats, error) = (_log_density(path, grid, prior) for path in (coarse, fine))
     change = (nats - rough).abs()
     allowed = tolerance * math.prod(x.shape[1:])
     return LogLikelihood(
@@ -140,6 +142,28 @@ def dequantised(x: Tensor, seed: int = 0, levels_per_unit: float = PIXELS_PER_UN
     checks.positive("levels_per_unit", levels_per_unit)
     draws = torch.rand(x.shape, generator=generator(seed, "dequantised"), dtype=torch.float64)
     return (x.double().cpu() + (draws - 0.5) / levels_per_unit).to(x)
+
+
+class _Prior(NamedTuple):
+    """``N(mean, variance I)`` of flat events, mean ``(d,)``."""
+
+    mean: Tensor
+    variance: float
+
+    def log_density(self, x: Tensor) -> Tensor:
+        """Of ``x (b, d)``, shape ``(b,)``."""
+        squares = (x - self.mean).square().sum(1)
+        return -0.5 * squares / self.variance - 0.5 * x.shape[1] * math.log(2 * math.pi * self.variance)
+
+
+def _centre(mean: Tensor | np.ndarray | float, x: Tensor) -> Tensor:
+    """The mean as ``(d,)``, float64; ``ValueError`` unless it is finite, a number or of the event's shape."""
+    found = torch.as_tensor(mean, dtype=torch.float64).detach().cpu()
+    event = tuple(x.shape[1:])
+    if tuple(found.shape) not in ((), event):
+        raise ValueError(f"data_mean must be a number or have shape {event}, got {tuple(found.shape)}")
+    checks.finite("data_mean", found.numpy())
+    return found.expand(event).flatten()
 
 
 class _Path(NamedTuple):
@@ -174,17 +198,19 @@ def _slope_and_trace(
     return slope, (probes * there.apply(probes).double().cpu()).sum(1)
 
 
-def _log_density(path: _Path, grid: np.ndarray, variance: float) -> tuple[Tensor, Tensor]:
+def _log_density(path: _Path, grid: np.ndarray, prior: _Prior) -> tuple[Tensor, Tensor]:
     """Log density ``(b,)`` at the start of the path, and its standard error over the probes."""
     dim, n = path.end.shape[1], path.traces.shape[1]
-    prior = -0.5 * path.end.square().sum(1) / variance - 0.5 * dim * math.log(2 * math.pi * variance)
     # log p(start) = log p(end) + int (d - tr J) d log sigma, the first part in closed form
-    nats = prior + dim * math.log(grid[-1] / grid[0]) - path.traces.mean(1)
+    nats = prior.log_density(path.end) + dim * math.log(grid[-1] / grid[0]) - path.traces.mean(1)
     error = path.traces.std(1) / math.sqrt(n) if n > 1 else torch.zeros_like(nats)
     return nats, error
 
 
 def _probes(x: Tensor, count: int, seed: int) -> Tensor | None:
+    checks.whole("n_probes", count, 0, "0 makes the trace exact")
+    if count == 1:
+        raise ValueError("n_probes must be 0 (exact) or at least 2, got 1; one probe has no standard error")
     if count == 0 or x.ndim < 2:  # a wrong shape is refused where the Jacobian is made
         return None
     shape = (len(x), math.prod(x.shape[1:]), count)
