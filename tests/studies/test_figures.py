@@ -59,7 +59,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Reproduction]
         patch.setattr(SmallTime, "budget", few)
         shorter = reverse.Budget(trajectories=3000, cutoffs=(0.1, 0.02, 0.005, 0.001))
         patch.setattr(ReverseCovariance, "budget", shorter)
-        patch.setattr(EffectiveDynamics, "budget", dynamics.Budget(trajectories=1500, scheme=6000))
+        patch.setattr(EffectiveDynamics, "budget", dynamics.Budget(trajectories=1500, scheme=6000, fits=1500))
         patch.setattr(Toy, "budget", toy.Budget((64, 512), (1e-3,), models=8, particles=50, workers=1))
         patch.setattr(PrintedFormulas, "budget", printed.Budget(fits=1000, draws=40_000))
         patch.setattr(Molrg, "budget", FEW_SUBSPACES)
@@ -179,6 +179,7 @@ def test_fresh_fits_move_samples_as_the_scheme_with_noise_does(found):
     low, high = re.search(r"variances (\S+) to (\S+) times", findings.agrees[0]).groups()
     assert 0.85 < float(low) <= float(high) < 1.3
     assert largest_z(findings.agrees[1]) < 4.5
+    assert largest_z(findings.agrees[2]) < 4.5
 
 
 def test_independent_numbers_side_with_the_library_and_not_with_the_print(found):

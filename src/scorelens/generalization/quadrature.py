@@ -118,7 +118,7 @@ class Trapezoid(Rule):
 @final
 @dataclass(frozen=True)
 class Pieces(Rule):
-    """Gauss-Legendre between ``breaks`` where the integrand jumps, in panels no wider than ``width``; 1-D."""
+    """Gauss-Legendre between ``breaks`` where the integrand jumps, in panels no wider than ``width``."""
 
     width: float
     breaks: tuple[float, ...] = ()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from scorelens.generalization.laws import ComponentNodes, DataLaw, pieces
-from scorelens.generalization.quadrature import GaussHermite, Rule, Trapezoid, refined
+from scorelens.generalization.quadrature import GaussHermite, Pieces, Rule, Trapezoid, refined
 from scorelens.generalization.statistics.features import Level, ScoreFeatures
 
 Integrand = Callable[[ComponentNodes, np.ndarray], np.ndarray]
@@ -53,7 +53,7 @@ def average(
         parts = law.drawn_nodes(level.alpha, level.std, FEW_DRAWS if smooth_score else DRAWS)
         return np.sum([integrand(part, features.value(part.x, level)) for part in parts], axis=0)
     if edges.size:
-        rules = [pieces(law.dim, width, edges) for width in _WIDTHS]
+        rules = _split(law, edges)
     elif features.frequency is None or (smooth_score and law.n_components > 1):
         rules = [Trapezoid(step) for step in _STEPS]
     elif features.degree is not None:
@@ -61,6 +61,14 @@ def average(
     else:
         return by(Trapezoid(_resolving(features.frequency * factors * _largest_scale(law, level))))
     return refined(by, rules, ACCURACY, f"the average of {features.name} features over the data", sizes)
+
+
+def _split(law: DataLaw, edges: np.ndarray) -> list[Rule]:
+    """Rules that split at ``edges``: on a line, or every axis where all components are isotropic."""
+    isotropic = law.covariances[:, :1, :1] * np.eye(law.dim)
+    if law.dim > 1 and np.array_equal(law.covariances, isotropic):
+        return [Pieces(width, tuple(edges.tolist())) for width in _WIDTHS]
+    return [pieces(law.dim, width, edges) for width in _WIDTHS]
 
 
 def _resolving(frequency: float) -> float:

@@ -54,7 +54,7 @@ class ScoreFeatures(ABC):
 
     @abstractmethod
     def breaks(self, level: Level) -> tuple[float, ...]:
-        """Points of the line where a feature jumps; with any, all are constant between them."""
+        """Where a feature jumps, on a line or on each axis; with any, all are constant between them."""
 
     @abstractmethod
     def time_breaks(self, start: float, stop: float) -> np.ndarray:
