@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
 
-from scorelens import data, estimators
+from scorelens import data, estimators, studies
+from scorelens.cli import app
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +52,9 @@ def test_bad_input_is_one_line(scorelens, model: Path, tmp_path: Path) -> None:
     assert status == 2
     assert "give data of the model's shape" in complaints
     assert not (tmp_path / "none").exists()
+
+
+def test_the_command_has_the_defaults_of_the_study() -> None:
+    asked, made = (inspect.signature(one).parameters for one in (app.geometry, studies.geometry))
+    for name in ("points", "modes", "events", "likelihood"):
+        assert asked[name].default == made[name].default, name

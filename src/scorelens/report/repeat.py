@@ -1,10 +1,13 @@
-"""The command that makes a run again."""
+"""The command that makes a run or another result again, and the chapter that shows it."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 
-from scorelens.results import RunConfig
+from scorelens.report.panel import Section
+from scorelens.report.table import Table
+from scorelens.results import ResultFolder, RunConfig
 from scorelens.results.options import OPTIONS, PYTHON_ONLY
 
 #: Sections of the configuration that say how a network is made, trained and measured: no forecast needs them.
@@ -49,3 +52,30 @@ def _changes(config: RunConfig) -> dict[tuple[str, str], object]:
         for field, value in fields.items()
         if value != default[section][field] and (section, field) != ("data", "spec")
     }
+
+
+def levels(sigma: Iterable[float]) -> str:
+    """Noise levels as an option takes them: every digit, so that they are the same again.
+
+    >>> levels([0.1234567, 2.0])
+    '0.1234567,2'
+    """
+    return ",".join(repr(float(one)).removesuffix(".0") for one in sigma)
+
+
+def repeat(made: ResultFolder, command_line: str, tags: str) -> Section:
+    """The chapter on how to make a result again; ``tags`` says where the equations that it names stand."""
+    versions = made.environment.get("versions") or {}
+    rows = tuple((str(name), str(version)) for name, version in versions.items())
+    return Section(
+        name="repeat",
+        short_title="Repeat",
+        title="How to repeat this",
+        lead="",
+        code=command_line,
+        notes=(
+            "The numbers lie in datasets.zarr beside this page, labelled; scorelens report FOLDER makes the "
+            f"page again. {tags}",
+        ),
+        tables=(Table("Versions it was made with", ("part", "version"), rows),) if rows else (),
+    )

@@ -6,6 +6,9 @@ from typing import Any, ClassVar, Literal, final
 
 from scorelens.results.result_folder import ResultFolder
 
+#: Unless told otherwise: events looked at closely, eigenpairs of each (all of fewer), events of the risk.
+POINTS, MODES, EVENTS = 4, 12, 256
+
 
 @final
 class LocalGeometry(ResultFolder):

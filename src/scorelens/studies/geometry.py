@@ -21,16 +21,15 @@ from scorelens.instruments.dimension_levels import dimension_over_levels, dimens
 from scorelens.instruments.held_out_likelihood import held_out_likelihood
 from scorelens.instruments.posterior_walks import posterior_walks
 from scorelens.instruments.probes import Probes
-from scorelens.instruments.risk_levels import EVENTS, risk_over_levels
+from scorelens.instruments.risk_levels import risk_over_levels
 from scorelens.results import LocalGeometry
 from scorelens.results.dataset_store import require_empty
+from scorelens.results.local_geometry import EVENTS, MODES, POINTS
 from scorelens.studies.checkpoint_measurement import configuration_of
 from scorelens.studies.configure import changed
 from scorelens.studies.folders import new_folder, slug
 from scorelens.studies.preparation import Prepared, prepare
 
-#: Events that are looked at closely, and eigenpairs of the Jacobian at each, unless told otherwise.
-POINTS, MODES = 4, 12
 #: Random products with the Jacobian that judge what eigenpairs leave out.
 TRACE_PROBES = 16
 #: Noise levels unless told otherwise, in units of the data's scale.

@@ -10,10 +10,11 @@ from scorelens.core import storage
 from scorelens.report.build import short_name
 from scorelens.report.generalization.chapters import errors, places, samples
 from scorelens.report.page import render
-from scorelens.report.panel import Section
-from scorelens.report.table import Table
+from scorelens.report.repeat import levels, repeat
 from scorelens.results import Generalization
 
+#: Where the equations stand that the page names.
+TAGS = "[G1] to [G32] are the equations of docs/theory/generalization.md."
 #: Options that only say what is the default anyway.
 DEFAULTS = {"samples": 200, "models": 200, "resample": "fresh", "components": None, "steps": 30, "seed": 0}
 
@@ -40,7 +41,7 @@ def page(made: Generalization) -> str:
             errors(made, levels),
             places(made, made.store.read("places")),
             samples(made, made.store.read("samples"), moments),
-            _repeat(made),
+            repeat(made, command(made), TAGS),
         ],
     )
 
@@ -66,22 +67,5 @@ def command(made: Generalization) -> str:
         if value != default:
             words += [f"--{name}", str(value)]
     if made.sigma_given:
-        words += ["--sigma", ",".join(f"{one:g}" for one in made.sigma)]
+        words += ["--sigma", levels(made.sigma)]
     return shlex.join(words)
-
-
-def _repeat(made: Generalization) -> Section:
-    versions = made.environment.get("versions") or {}
-    rows = tuple((str(name), str(version)) for name, version in versions.items())
-    return Section(
-        name="repeat",
-        short_title="Repeat",
-        title="How to repeat this",
-        lead="",
-        code=command(made),
-        notes=(
-            "The numbers lie in datasets.zarr beside this page, labelled; scorelens report FOLDER makes the "
-            "page again. [G1] to [G32] are the equations of docs/theory/generalization.md.",
-        ),
-        tables=(Table("Versions it was made with", ("part", "version"), rows),) if rows else (),
-    )

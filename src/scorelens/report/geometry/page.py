@@ -15,14 +15,14 @@ from scorelens.report.geometry.likelihood import likelihood
 from scorelens.report.geometry.posterior import posterior
 from scorelens.report.geometry.risk import risk
 from scorelens.report.page import render
-from scorelens.report.panel import Section
-from scorelens.report.table import Table
+from scorelens.report.repeat import levels, repeat
 from scorelens.results import LocalGeometry
+from scorelens.results.local_geometry import EVENTS, MODES, POINTS
 
+#: Where the equations stand that the page names.
+TAGS = "Tags like [P3] name the equations of docs/theory/geometry.md."
 #: Options that only say what is the default anyway.
-DEFAULTS = {"points": 4, "events": 256, "likelihood": 0}
-#: Eigenpairs unless told otherwise (all of fewer dimensions).
-MODES = 12
+DEFAULTS = {"points": POINTS, "events": EVENTS, "likelihood": 0}
 
 
 def build_geometry(folder: str | Path) -> Path:
@@ -47,7 +47,7 @@ def page(made: LocalGeometry) -> str:
         risk(risks),
         *([likelihood(stored["likelihood"])] if "likelihood" in stored else []),
         derivatives(measured, risks),
-        _repeat(made),
+        repeat(made, command(made), TAGS),
     ]
     return render(
         title=short_name(made.given),
@@ -71,7 +71,7 @@ def command(made: LocalGeometry) -> str:
     """The command line; defaults are left out."""
     words = ["scorelens", "geometry", made.given, made.data]
     if made.sigma_given:
-        words += ["--sigma", ",".join(f"{one:g}" for one in made.sigma)]
+        words += ["--sigma", levels(made.sigma)]
     if made.modes != min(MODES, made.dim):
         words += ["--modes", str(made.modes)]
     for name, default in DEFAULTS.items():
@@ -81,20 +81,3 @@ def command(made: LocalGeometry) -> str:
     for name, value in made.options.items():
         words += [f"--{name.replace('_', '-')}", str(value)]
     return shlex.join(words)
-
-
-def _repeat(made: LocalGeometry) -> Section:
-    versions = made.environment.get("versions") or {}
-    rows = tuple((str(name), str(version)) for name, version in versions.items())
-    return Section(
-        name="repeat",
-        short_title="Repeat",
-        title="How to repeat this",
-        lead="",
-        code=command(made),
-        notes=(
-            "The numbers lie in datasets.zarr beside this page, labelled; scorelens report FOLDER makes the "
-            "page again. Tags like [P3] name the equations of docs/theory/geometry.md.",
-        ),
-        tables=(Table("Versions it was made with", ("part", "version"), rows),) if rows else (),
-    )
