@@ -110,8 +110,8 @@ def _bias(bias: xr.Dataset) -> str:
         for one in (bias.sel(case=name) for name in ("constant", "slope"))
     ]
     return (
-        f"at one time, the bias of an affine score of {BIAS_SAMPLES} draws is close to that of [G10] over n: constant "
-        f"{found[0]}; slope {found[1]}; within {z.max():.1f} standard errors."
+        f"at one time, the bias of an affine score of {BIAS_SAMPLES} draws is close to that of [G10] over n: "
+        f"constant {found[0]}; slope {found[1]}; within {z.max():.1f} standard errors."
     )
 
 
