@@ -23,7 +23,7 @@ class Cells(ScoreFeatures):
     edges: np.ndarray
     axes: int
     name: ClassVar[str] = "cells"
-    reference: ClassVar[str] = "generalisation, section 10"
+    reference: ClassVar[str] = "generalisation, [G25]"
 
     @property
     def n_features(self) -> int:
