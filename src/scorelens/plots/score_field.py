@@ -8,6 +8,7 @@ import xarray as xr
 
 from scorelens.plots import controls, style
 from scorelens.plots.mode_curves import Facet
+from scorelens.plots.plane import dress_plane
 
 ESTIMATOR, NOISE = Facet("estimator", "estimator"), Facet("sigma", "noise level", "σ = {:.3g}")
 #: Arrows along each axis, at most; length of the longest in steps between arrows.
@@ -30,7 +31,7 @@ def score_field(dataset: xr.Dataset) -> go.Figure:
         drawn.add_traces(traces)
         owners += [label] * len(traces)
     drawn.add_trace(_events(dataset))
-    _dress(drawn, dataset)
+    dress_plane(drawn, dataset)
     frames = {
         label: [
             part
@@ -46,17 +47,6 @@ def score_field(dataset: xr.Dataset) -> go.Figure:
     }
     controls.add_views(drawn, ESTIMATOR.name, views)
     return drawn
-
-
-def _dress(drawn: go.Figure, dataset: xr.Dataset) -> None:
-    for name, update in (("x", drawn.update_xaxes), ("y", drawn.update_yaxes)):
-        axis, half = dataset[name].values, float(np.diff(dataset[name].values[:2])[0]) / 2
-        ends = [float(axis[0]) - half, float(axis[-1]) + half]
-        update(**style.linear_axis(f"{name}, data units", range=ends, showgrid=False, constrain="domain"))
-    drawn.update_xaxes(title=None)
-    drawn.update_yaxes(scaleanchor="x", constraintoward="top")
-    drawn.update_layout(showlegend=True, margin={"t": 72})
-    style.legend_below(drawn)
 
 
 def _titles(dataset: xr.Dataset, estimator: int) -> list[dict[str, object]]:

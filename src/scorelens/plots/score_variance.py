@@ -8,6 +8,7 @@ import xarray as xr
 
 from scorelens.plots import controls, style
 from scorelens.plots.mode_curves import Facet
+from scorelens.plots.plane import dress_plane
 
 NOISE = Facet("sigma", "noise level", "σ = {:.3g}")
 #: Quantities of places, their titles and marks; in this order.
@@ -73,7 +74,7 @@ def _maps(dataset: xr.Dataset) -> go.Figure:
         label: ([*(other == label for other in panels), True], {"annotations": _titles(label)})
         for label in panels
     }
-    _square(drawn, dataset)
+    dress_plane(drawn, dataset)
     controls.add_views(drawn, "shown", views)
     return drawn
 
@@ -109,17 +110,6 @@ def _titles(label: str) -> list[dict[str, object]]:
     place = {"xref": "x domain", "x": 0.5, "yref": "y domain", "y": 0.0, "yanchor": "top", "yshift": -24}
     below = {"text": "x, data units", "showarrow": False, "font": {"size": 13}, **place}
     return [style.colour_title(f"{label}{unit}"), below]
-
-
-def _square(drawn: go.Figure, dataset: xr.Dataset) -> None:
-    for name, update in (("x", drawn.update_xaxes), ("y", drawn.update_yaxes)):
-        axis, half = dataset[name].values, float(np.diff(dataset[name].values[:2])[0]) / 2
-        ends = [float(axis[0]) - half, float(axis[-1]) + half]
-        update(**style.linear_axis(f"{name}, data units", range=ends, showgrid=False, constrain="domain"))
-    drawn.update_xaxes(title=None)
-    drawn.update_yaxes(scaleanchor="x", constraintoward="top")
-    drawn.update_layout(showlegend=True, margin={"t": 72})
-    style.legend_below(drawn)
 
 
 def _curves(dataset: xr.Dataset, axis: str) -> go.Figure:

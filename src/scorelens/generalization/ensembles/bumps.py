@@ -8,12 +8,12 @@ from typing import ClassVar, Self, final
 import numpy as np
 
 from scorelens.core import checks
-from scorelens.generalization.statistics import Level, ScoreFeatures
+from scorelens.generalization.statistics import Level, SmoothFeatures
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class BumpFeatures(ScoreFeatures):
+class BumpFeatures(SmoothFeatures):
     """``exp(-(x - c_i)^2 / (2 w^2)) exp(-(t - u_j)^2 / (2 v^2))``, on a line; index ``i n_t + j``.
 
     >>> bumps = BumpFeatures.on_grid(16, 16, x_reach=2.0)
@@ -67,17 +67,3 @@ class BumpFeatures(ScoreFeatures):
         if level.time is None:
             raise ValueError("bumps in time need a time; give a schedule")
         return self.at(x[:, 0], np.full(len(x), level.time))
-
-    @property
-    def degree(self) -> int | None:
-        return None
-
-    @property
-    def frequency(self) -> float | None:
-        return None
-
-    def breaks(self, level: Level) -> tuple[float, ...]:
-        return ()
-
-    def time_breaks(self, start: float, stop: float) -> np.ndarray:
-        return np.array([start, stop])

@@ -8,6 +8,7 @@ from scorelens.generalization.statistics.features import (
     MixtureFeatures,
     ScoreFeatures,
     SeparableFeatures,
+    SmoothFeatures,
     StateFeatures,
 )
 from scorelens.generalization.statistics.finite_samples import (
@@ -53,6 +54,7 @@ __all__ = [
     "SeparableFeatures",
     "SharedWeights",
     "SmallTimePrediction",
+    "SmoothFeatures",
     "StateBumps",
     "StateFeatures",
     "TimeFunction",

@@ -61,6 +61,24 @@ class ScoreFeatures(ABC):
         """``start``, ``stop`` and every time between where a feature is not smooth, ascending."""
 
 
+class SmoothFeatures(ScoreFeatures):
+    """Features that are smooth everywhere and at all times, and neither polynomials nor waves."""
+
+    @property
+    def degree(self) -> int | None:
+        return None
+
+    @property
+    def frequency(self) -> float | None:
+        return None
+
+    def breaks(self, level: Level) -> tuple[float, ...]:
+        return ()
+
+    def time_breaks(self, start: float, stop: float) -> np.ndarray:
+        return np.array([start, stop])
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class StateFeatures(ScoreFeatures):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scorelens.core import checks
-from scorelens.generalization.statistics.features import Level, ScoreFeatures
+from scorelens.generalization.statistics.features import Level, ScoreFeatures, SmoothFeatures
 
 
 @final
@@ -73,7 +73,7 @@ class PlacedFeatures(ScoreFeatures):
 
 @final
 @dataclass(frozen=True, eq=False)
-class StateBumps(ScoreFeatures):
+class StateBumps(SmoothFeatures):
     """A constant and ``exp(-|x - c_j|^2 / (2 width^2))`` around ``centers (m, d)``.
 
     >>> StateBumps.on_grid(2, 5, reach=2.0).value(np.zeros((1, 2)), Level(1.0, 0.1)).shape
@@ -116,17 +116,3 @@ class StateBumps(ScoreFeatures):
     def _bumps(self, x: ArrayLike) -> np.ndarray:
         apart = (np.asarray(x)[:, None] - self.centers) / self.width
         return np.exp(-np.einsum("nmd,nmd->nm", apart, apart) / 2)
-
-    @property
-    def degree(self) -> int | None:
-        return None
-
-    @property
-    def frequency(self) -> float | None:
-        return None
-
-    def breaks(self, level: Level) -> tuple[float, ...]:
-        return ()
-
-    def time_breaks(self, start: float, stop: float) -> np.ndarray:
-        return np.array([start, stop])
