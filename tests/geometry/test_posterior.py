@@ -219,3 +219,23 @@ class TestComponents:
         assert found.denoised_walk(model, 0, STEPS).dtype == torch.float64
         assert moments_along(model, X.float(), SIGMA, torch.ones(D)).third.dtype == torch.float64
         assert network.weight.dtype == torch.float32
+
+
+class CastsItsInput(torch.nn.Module):
+    """Half precision inside, whatever comes in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gains = torch.nn.Parameter(torch.tensor([0.75, 0.5, 0.25], dtype=torch.float16))
+
+    def forward(self, x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.linear(x.half(), self.gains.diag()).to(x.dtype)
+
+
+def test_a_half_precision_module_that_casts_its_input_can_be_walked_along():
+    network, x = CastsItsInput(), torch.ones(1, 3)
+    walk = posterior(network, x, 2.0, 2).denoised_walk(network, 0, torch.tensor([-1.0, 1.0]))
+    # The deviation along the first axis is sqrt(4 * 0.75): the mean moves by as much.
+    np.testing.assert_allclose(walk[0, :, 0].detach(), 0.75 + 3**0.5 * np.array([-1, 1]), rtol=5e-3)
+    moments = moments_along(network, x, 2.0, torch.tensor([[1.0, 0.0, 0.0]]))
+    np.testing.assert_allclose(moments.variance.detach(), [3.0], rtol=5e-2)

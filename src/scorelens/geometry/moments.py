@@ -97,7 +97,7 @@ Line = Callable[[Tensor], Tensor]
 
 
 def _line(denoiser: Denoiser, x: Tensor, sigma: Tensor, units: Tensor) -> Line:
-    evaluated, _ = widened(denoiser, torch.float64)
+    evaluated, _ = widened(denoiser, torch.float64, (x[:1], sigma[:1]))
 
     def line(t: Tensor) -> Tensor:
         moved = x + (t[:, None] * units).reshape(x.shape)

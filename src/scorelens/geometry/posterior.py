@@ -114,10 +114,11 @@ class Posterior:
         x = self.spectrum.x.reshape(self.mean.shape)
         moved = self._along(x, component, steps, self._noise[:, 0] / deviation)
         sigma = self.spectrum.sigma.repeat_interleave(len(steps))
-        evaluated, _ = widened(denoiser, torch.float64)
+        device = device_of(denoiser)
+        at, level = moved.flatten(0, 1).to(device), sigma.to(device)
         with undisturbed(denoiser):
-            device = device_of(denoiser)
-            found = evaluated(moved.flatten(0, 1).to(device), sigma.to(device))
+            evaluated, _ = widened(denoiser, torch.float64, (at[:1], level[:1]))
+            found = evaluated(at, level)
         return found.double().cpu().reshape(moved.shape)
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
