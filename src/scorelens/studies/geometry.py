@@ -22,7 +22,7 @@ from scorelens.instruments.held_out_likelihood import held_out_likelihood
 from scorelens.instruments.posterior_walks import posterior_walks
 from scorelens.instruments.probes import Probes
 from scorelens.instruments.risk_levels import risk_over_levels
-from scorelens.results import LocalGeometry
+from scorelens.results import LocalGeometry, RunConfig
 from scorelens.results.dataset_store import require_empty
 from scorelens.results.local_geometry import EVENTS, MODES, POINTS
 from scorelens.studies.checkpoint_measurement import configuration_of
@@ -62,9 +62,7 @@ def geometry(
     >>> found = geometry("runs/digits", "digits", sigma=[0.1, 0.5, 2])  # doctest: +SKIP
     >>> found.store.read("geometry")["eigenvalue"]  # doctest: +SKIP
     """
-    checks.whole("points", points, 1)
-    checks.whole("events", events, 2, "a standard error needs two")
-    checks.whole("likelihood", likelihood, 0)
+    _check_counts(points, events, likelihood)
     if sigma is not None:
         _check_levels(sigma)
     denoiser = training.load_denoiser(given)
@@ -73,16 +71,7 @@ def geometry(
     config = changed(configuration_of(Path(given)), data=data, **options)
     made_for = training.event_shape(denoiser)
     _check_modes(modes, math.prod(made_for))
-
-    def check_shape(found: tuple[int, ...]) -> None:
-        if found != made_for:
-            raise ValueError(
-                f"{given} was made for samples of shape {made_for}, {data} has {found}; "
-                "give data of the model's shape"
-            )
-
-    prepared = prepare(config.data, config.seed, check_shape)
-    checks.whole("the number of held-out events", len(prepared.held_out), 2, "raise held_out")
+    prepared = _prepared(config, given, made_for)
     scale = _scale(prepared)
     levels = LEVELS if sigma is None else sigma
     sigmas = np.unique([float(f"{s * scale:.2g}") if sigma is None else float(s) for s in levels])
@@ -158,9 +147,30 @@ def _measured(denoiser: Denoiser, prepared: Prepared, asked: Asked) -> dict[str,
     return found
 
 
+def _prepared(config: RunConfig, given: str | Path, made_for: tuple[int, ...]) -> Prepared:
+    """The data, if they have the shape that the model was ``made_for``."""
+
+    def check_shape(found: tuple[int, ...]) -> None:
+        if found != made_for:
+            raise ValueError(
+                f"{given} was made for samples of shape {made_for}, {config.data.spec} has {found}; "
+                "give data of the model's shape"
+            )
+
+    prepared = prepare(config.data, config.seed, check_shape)
+    checks.whole("the number of held-out events", len(prepared.held_out), 2, "raise held_out")
+    return prepared
+
+
 def _scale(prepared: Prepared) -> float:
     """Root mean variance of the numbers of the data."""
     return math.sqrt(prepared.spectrum.total_variance / prepared.spectrum.dim)
+
+
+def _check_counts(points: int, events: int, likelihood: int) -> None:
+    checks.whole("points", points, 1)
+    checks.whole("events", events, 2, "a standard error needs two")
+    checks.whole("likelihood", likelihood, 0)
 
 
 def _check_levels(sigma: Sequence[float]) -> None:
