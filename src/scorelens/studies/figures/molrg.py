@@ -69,27 +69,11 @@ class Molrg(FigureStudy):
         )
 
     def sections(self, data: Data) -> tuple[Section, ...]:
-        missed, networks = data["missed"], data["networks"]
         lead = (
             "Subspaces of dimension d in a larger space, a standard Gaussian on each, n samples on each, no "
             "noise. Missed is 1 − |U*ᵀU|²/d, the mean over subspaces: 0 if all is found, 1 if nothing is. EM "
             "and networks see all samples in one heap; principal components are told which samples belong "
             "together."
-        )
-        caption = (
-            "Share of the planted subspaces that is missed, mean over seeds with its 95% interval. Principal "
-            "components are the best low-rank denoiser, with min(n, d) directions; EM fits the low-rank "
-            "mixture; a network's subspace is that of the d leading eigenvectors of its mean Jacobian near "
-            "unseen points of the planted one. Dotted: as many samples as dimensions."
-        )
-        generated = (
-            "Samples of the networks: share of their square norm off the nearest planted subspace, and share "
-            "whose nearest training point is within a third of the distance to the second nearest."
-        )
-        ranks = (
-            "Effective ranks [P20] of the Jacobian at noised unseen points: of the optimal denoiser of the "
-            "planted law [P18] (dashed), and of networks by samples on each subspace, with 95% intervals. "
-            "Dotted: the dimension of a subspace."
         )
         return (
             Section(
@@ -97,22 +81,7 @@ class Molrg(FigureStudy):
                 "Transition",
                 "How many samples subspaces take",
                 lead,
-                (
-                    Panel(
-                        "missed",
-                        "Subspaces missed",
-                        caption,
-                        missed_subspaces(_missed_summary(missed), FORMULA),
-                        _missed_table(missed),
-                    ),
-                    Panel(
-                        "generated",
-                        "What networks generate",
-                        generated,
-                        generated_on_subspaces(_generated_summary(networks)),
-                        _generated_table(networks),
-                    ),
-                ),
+                (_missed_panel(data["missed"]), _generated_panel(data["networks"])),
             ),
             Section(
                 "rank",
@@ -120,17 +89,39 @@ class Molrg(FigureStudy):
                 "Rank of the Jacobian over noise",
                 "Where one subspace owns the point, the optimum keeps its d directions by 1/(1 + σ²) and "
                 "none across: every rank free of scale is d, the trace d/(1 + σ²).",
-                (
-                    Panel(
-                        "ranks",
-                        "Rank of the Jacobian",
-                        ranks,
-                        ranks_over_sigma(_rank_summary(networks)),
-                        _rank_table(networks),
-                    ),
-                ),
+                (_rank_panel(data["networks"]),),
             ),
         )
+
+
+def _missed_panel(missed: xr.Dataset) -> Panel:
+    caption = (
+        "Share of the planted subspaces that is missed, mean over seeds with its 95% interval. Principal "
+        "components are the best low-rank denoiser, with min(n, d) directions; EM fits the low-rank "
+        "mixture; a network's subspace is that of the d leading eigenvectors of its mean Jacobian near "
+        "unseen points of the planted one. Dotted: as many samples as dimensions."
+    )
+    figure = missed_subspaces(_missed_summary(missed), FORMULA)
+    return Panel("missed", "Subspaces missed", caption, figure, _missed_table(missed))
+
+
+def _generated_panel(networks: xr.Dataset) -> Panel:
+    caption = (
+        "Samples of the networks: share of their square norm off the nearest planted subspace, and share "
+        "whose nearest training point is within a third of the distance to the second nearest."
+    )
+    figure = generated_on_subspaces(_generated_summary(networks))
+    return Panel("generated", "What networks generate", caption, figure, _generated_table(networks))
+
+
+def _rank_panel(networks: xr.Dataset) -> Panel:
+    caption = (
+        "Effective ranks [P20] of the Jacobian at noised unseen points: of the optimal denoiser of the "
+        "planted law [P18] (dashed), and of networks by samples on each subspace, with 95% intervals. "
+        "Dotted: the dimension of a subspace."
+    )
+    figure = ranks_over_sigma(_rank_summary(networks))
+    return Panel("ranks", "Rank of the Jacobian", caption, figure, _rank_table(networks))
 
 
 def _summary(values: xr.DataArray) -> xr.Dataset:
